@@ -1,0 +1,246 @@
+//! Everything that can happen to the engine.
+
+use crate::id::{Mid, Peer};
+use crate::time::{Millis, Secs};
+use alloc::string::String;
+use alloc::vec::Vec;
+use rand_core::CryptoRng;
+
+/// What the shell lends to one call: the time, the dice, the settings.
+pub struct Moment<'a> {
+    /// Unix time in milliseconds; never goes back within one run of a node.
+    pub now: Millis,
+    /// Cryptographic randomness; seeded in tests.
+    pub rng: &'a mut dyn CryptoRng,
+    /// What the user set.
+    pub settings: &'a Settings,
+}
+
+/// What the user set; read at every call, stored nowhere by the core.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// Tell senders when their messages were read.
+    pub read_receipts: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            read_receipts: true,
+        }
+    }
+}
+
+/// How a connection reaches a peer.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, minicbor::Encode, minicbor::Decode,
+)]
+#[cbor(index_only)]
+pub enum Reach {
+    /// A connection between the two nodes.
+    #[n(0)]
+    Direct,
+    /// Direct, after punching through NATs.
+    #[n(1)]
+    Punched,
+    /// Through a relay.
+    #[n(2)]
+    Relayed,
+}
+
+/// Why a dial failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, minicbor::Encode, minicbor::Decode)]
+#[cbor(index_only)]
+pub enum DialError {
+    /// Nobody answered in time.
+    #[n(0)]
+    Timeout,
+    /// The address refused the connection.
+    #[n(1)]
+    Refused,
+    /// There is no route to the address, or the network is down.
+    #[n(2)]
+    Unreachable,
+    /// Somebody else answered at the address.
+    #[n(3)]
+    WrongPeer,
+    /// None of the addresses uses a transport that this node listens on.
+    #[n(4)]
+    NoTransport,
+    /// No address is known.
+    #[n(5)]
+    NoAddress,
+    /// Anything else.
+    #[n(6)]
+    Other,
+}
+
+/// Why a frame was not written to a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SendError {
+    /// No connection to the peer.
+    NotConnected,
+    /// The connection's queue is full; it will drain.
+    Busy,
+}
+
+/// One thing that happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// The store was opened: first input of every run. Counts the start, forgets who was
+    /// connected, dials every contact. `listen` as in [`Input::Listening`], possibly empty.
+    Start {
+        /// Our addresses, each a multiaddr with `/p2p/`, best first.
+        listen: Vec<String>,
+    },
+    /// Our addresses are these from now on.
+    Listening {
+        /// Multiaddrs with `/p2p/`, best first.
+        listen: Vec<String>,
+    },
+    /// A user's wish.
+    Command {
+        /// Comes back in the reply.
+        reply_to: u64,
+        /// Idempotency key: the same key gives the same answer and acts once.
+        key: Option<String>,
+        /// The wish.
+        command: Command,
+    },
+    /// Bytes from a connected peer.
+    Frame {
+        /// Who the transport proved it to be.
+        from: Peer,
+        /// One whole frame, at most [`crate::limits::FRAME_BYTES_MAX`].
+        bytes: Vec<u8>,
+    },
+    /// A connection to the peer is ready, or a newer one replaced it (then after `Down`).
+    Up {
+        /// The peer.
+        peer: Peer,
+        /// How it is reached.
+        how: Reach,
+    },
+    /// The last connection to the peer is gone.
+    Down {
+        /// The peer.
+        peer: Peer,
+    },
+    /// A dial of [`crate::output::Output::Dial`] failed at every address.
+    DialFailed {
+        /// The peer.
+        peer: Peer,
+        /// Why.
+        why: DialError,
+    },
+    /// A frame of [`crate::output::Output::Send`] was not written.
+    Undelivered {
+        /// To whom.
+        to: Peer,
+        /// The id of the send.
+        id: u64,
+        /// Why.
+        why: SendError,
+    },
+    /// Time passed: the agenda may have something due.
+    Wake,
+}
+
+/// A user's wish. Names are petnames; case does not matter in them.
+#[derive(Clone, PartialEq, Eq, Debug, minicbor::Encode, minicbor::Decode)]
+pub enum Command {
+    /// Make the account and this device. Refused if there is one.
+    #[n(0)]
+    Create {
+        /// Self-declared name.
+        #[n(0)]
+        name: String,
+    },
+    /// Change the self-declared name and tell contacts.
+    #[n(1)]
+    Rename {
+        /// The new name.
+        #[n(0)]
+        name: String,
+    },
+    /// Make an invite link.
+    #[n(2)]
+    Invite {
+        /// 1 for a one-use link that accepts by itself, up to 100.
+        #[n(0)]
+        uses: u8,
+        /// Life in seconds; `None` for the default of 7 days.
+        #[n(1)]
+        life: Option<Secs>,
+    },
+    /// Take up an invite link.
+    #[n(3)]
+    Add {
+        /// `waxwing:…`
+        #[n(0)]
+        link: String,
+        /// Petname to give; otherwise the contact's own name once known.
+        #[n(1)]
+        name: Option<String>,
+        /// A line for the other side's `requests`.
+        #[n(2)]
+        note: Option<String>,
+    },
+    /// Accept a contact request.
+    #[n(4)]
+    Accept {
+        /// Whose.
+        #[n(0)]
+        name: String,
+    },
+    /// Decline a contact request; the sender is not told.
+    #[n(5)]
+    Decline {
+        /// Whose.
+        #[n(0)]
+        name: String,
+    },
+    /// Block a contact or a requester; the other side is not told.
+    #[n(6)]
+    Block {
+        /// Whom.
+        #[n(0)]
+        name: String,
+    },
+    /// Send a text.
+    #[n(7)]
+    Send {
+        /// To whom.
+        #[n(0)]
+        to: String,
+        /// At most [`crate::limits::TEXT_BYTES_MAX`] bytes.
+        #[n(1)]
+        text: String,
+        /// The message this answers.
+        #[n(2)]
+        reply_to: Option<Mid>,
+    },
+    /// React to a message; an empty emoji takes the reaction back.
+    #[n(8)]
+    React {
+        /// Which message.
+        #[n(0)]
+        to: Mid,
+        /// One emoji, or nothing.
+        #[n(1)]
+        emoji: String,
+    },
+    /// Mark messages of a contact as read, all or up to one.
+    #[n(9)]
+    MarkRead {
+        /// Whose.
+        #[n(0)]
+        name: String,
+        /// The last one that was shown; `None` for all.
+        #[n(1)]
+        upto: Option<Mid>,
+    },
+    /// The recovery words are on paper: erase them from the home.
+    #[n(10)]
+    WordsWritten,
+}

@@ -1,0 +1,190 @@
+//! Every number that bounds what a peer, a user or a clock can make us do.
+//!
+//! A length, count or time that somebody else chooses has its bound here and nowhere else. The
+//! assertions at the end state how the numbers depend on each other.
+
+use crate::time::{DAY_MS, DAY_S, HOUR_MS, MINUTE_MS, MINUTE_S, Millis, SECOND_MS, Secs};
+
+// ---- wire ----
+
+/// Largest frame in bytes (PROTOCOL: frames ≤ 72 KiB).
+pub const FRAME_BYTES_MAX: usize = 72 * 1024;
+/// Deepest nesting of CBOR arrays and maps.
+pub const CBOR_DEPTH_MAX: usize = 8;
+/// An init with everything in it, before padding: the frame `[2, init]` in a 4 KiB intro block.
+pub const INIT_FRAME_BYTES_MAX: usize = 4_092;
+/// The same when it travels in an envelope (bucket − 64, less the length prefix).
+pub const INIT_ENVELOPE_BYTES_MAX: usize = 4_028;
+/// Exact size of the invite-objects frame's padded plaintext holder.
+pub const INVITE_OBJECT_BYTES: usize = 4_096;
+/// Plaintext of one letter: the longest text, with room for its header.
+pub const PLAIN_BYTES_MAX: usize = 40 * 1024;
+
+// ---- identity ----
+
+/// Devices in one account's list.
+pub const DEVICES_MAX: usize = 10;
+/// Revoked devices that a list names.
+pub const REVOKED_LISTED_MAX: usize = 32;
+/// Revoked devices remembered per account and epoch.
+pub const REVOKED_KEPT_MAX: usize = 1_000;
+/// A device list is valid this long after it was issued.
+pub const LIST_LIFE_S: Secs = 30 * DAY_S;
+/// A device list is issued anew after this long.
+pub const LIST_REFRESH_S: Secs = 7 * DAY_S;
+/// An expired list of a pinned contact is still accepted, with a warning, this long.
+pub const LIST_GRACE_S: Secs = 14 * DAY_S;
+/// A bundle is valid this long after it was issued.
+pub const BUNDLE_LIFE_S: Secs = 14 * DAY_S;
+/// Signed prekeys are replaced after this long.
+pub const PREKEY_ROTATE_S: Secs = 7 * DAY_S;
+/// Private halves of prekeys outlive their bundle by this (letter life + 1 d).
+pub const PREKEY_KEEP_S: Secs = 31 * DAY_S;
+/// How far a peer's clock may be ahead of ours in first contact.
+pub const CLOCK_SKEW_S: Secs = 10 * MINUTE_S;
+
+// ---- names and texts ----
+
+/// A name, self-declared or given, in bytes of UTF-8.
+pub const NAME_BYTES_MAX: usize = 128;
+/// Text of one message in bytes of UTF-8.
+pub const TEXT_BYTES_MAX: usize = 32 * 1024;
+/// First text that may ride in an init.
+pub const FIRST_TEXT_BYTES_MAX: usize = 512;
+/// A note in a contact request.
+pub const NOTE_BYTES_MAX: usize = 512;
+/// A reaction: one emoji, however many code points it takes.
+pub const REACTION_BYTES_MAX: usize = 32;
+/// A reaction that arrived before its target waits this long.
+pub const WAITING_REACTION_MS: Millis = 35 * DAY_MS;
+/// Reactions waiting for targets, per contact.
+pub const WAITING_REACTIONS_MAX: usize = 256;
+/// An idempotency key in bytes.
+pub const KEY_BYTES_MAX: usize = 128;
+/// Answers to idempotency keys are kept this long.
+pub const KEY_KEEP_MS: Millis = 24 * HOUR_MS;
+
+// ---- invites ----
+
+/// Uses of a counted invite.
+pub const INVITE_USES_MAX: u8 = 100;
+/// Default life of an invite.
+pub const INVITE_LIFE_S: Secs = 7 * DAY_S;
+/// Longest life of an invite.
+pub const INVITE_LIFE_S_MAX: Secs = 30 * DAY_S;
+/// What an invite leaves behind (psk, one-time prekey) is kept this long after it expired.
+pub const INVITE_KEEP_S: Secs = 31 * DAY_S;
+/// Open invites per account.
+pub const INVITES_MAX: usize = 200;
+/// Addresses in one invite, and addresses kept per contact device.
+pub const ADDRS_MAX: usize = 8;
+/// One address in bytes.
+pub const ADDR_BYTES_MAX: usize = 160;
+/// Bridges in one invite.
+pub const INVITE_BRIDGES_MAX: usize = 3;
+/// An invite link in characters.
+pub const LINK_CHARS_MAX: usize = 4_096;
+
+// ---- contacts ----
+
+/// Contacts in one home.
+pub const CONTACTS_MAX: usize = 10_000;
+/// Contact requests waiting for the user's word.
+pub const REQUESTS_MAX: usize = 200;
+/// Letters a stranger may have opened before being accepted.
+pub const STRANGER_LETTERS_MAX: u32 = 11;
+
+// ---- sessions ----
+
+/// Sessions kept per device pair.
+pub const SESSIONS_MAX: usize = 5;
+/// A session that is no longer the sending one is kept this long.
+pub const SESSION_KEEP_MS: Millis = 35 * DAY_MS;
+/// Letters sealed before the peer's first reply.
+pub const FIRST_FLIGHT_LETTERS_MAX: u32 = 11;
+/// Keys skipped in one chain step.
+pub const SKIP_MAX: u32 = 1_000;
+/// Keys stored per contact account.
+pub const SKIPPED_PER_ACCOUNT_MAX: u32 = 2_000;
+/// Keys stored per device.
+pub const SKIPPED_TOTAL_MAX: u32 = 20_000;
+/// Steps a chain may advance at once after waiting in vain.
+pub const ADVANCE_MAX: u32 = 20_000;
+/// How long a letter beyond [`SKIP_MAX`] waits for the ones before it.
+pub const ADVANCE_AFTER_MS: Millis = 60 * SECOND_MS;
+/// Skipped keys, duplicates and closed chains are remembered this long.
+pub const SEEN_KEEP_MS: Millis = 35 * DAY_MS;
+/// Letters of one session between ML-KEM proposals.
+pub const PQ_LETTERS: u32 = 50;
+/// Time between ML-KEM proposals on a quiet session.
+pub const PQ_EVERY_MS: Millis = 24 * HOUR_MS;
+/// First messages remembered, for strangers and for known accounts each.
+pub const INIT_SEEN_MAX: u32 = 50_000;
+/// Repairs per device pair and day.
+pub const REPAIRS_PER_DAY_MAX: usize = 1;
+/// Repairs per device pair in thirty days.
+pub const REPAIRS_PER_MONTH_MAX: usize = 3;
+/// A failed letter is held this long before a repair begins.
+pub const REPAIR_HOLD_MS: Millis = 60 * SECOND_MS;
+/// A repair may use a bundle this long after it expired (its private half still lives).
+pub const REPAIR_BUNDLE_GRACE_S: Secs = 30 * DAY_S;
+
+// ---- outbox ----
+
+/// Unreceipted letters per device; the rest waits unsealed.
+pub const WINDOW_LETTERS: u32 = 900;
+/// Letters sent again at once when a peer comes up.
+pub const RESEND_LETTERS_MAX: usize = 256;
+/// A letter lives this long from sealing.
+pub const LETTER_LIFE_MS: Millis = 30 * DAY_MS;
+/// Waiting times between tries; the last one repeats.
+pub const RETRY_MS: [Millis; 6] = [
+    5 * SECOND_MS,
+    30 * SECOND_MS,
+    2 * MINUTE_MS,
+    10 * MINUTE_MS,
+    HOUR_MS,
+    HOUR_MS,
+];
+/// A duplicate has its receipt sent again at most this often.
+pub const RECEIPT_REPEAT_MS: Millis = 4 * SECOND_MS;
+/// Message ids in one receipt.
+pub const RECEIPT_MIDS_MAX: usize = 64;
+/// Messages that wait for one contact.
+pub const OUTBOX_PER_CONTACT_MAX: u64 = 100_000;
+/// Dial attempts remembered per contact, for the custody story.
+pub const DIALS_KEPT_MAX: u32 = 32;
+
+// ---- conversation ----
+
+/// A message whose clock is further ahead than this is refused.
+pub const CLOCK_AHEAD_MS: Millis = 24 * HOUR_MS;
+/// Newest messages that one read returns, by default and at most.
+pub const READ_DEFAULT: usize = 50;
+/// Most messages that one read returns.
+pub const READ_MAX: usize = 10_000;
+
+// ---- change log and agenda ----
+
+/// Rows of the change log.
+pub const CHANGES_MAX: u64 = 1_000_000;
+/// Age of the oldest row of the change log.
+pub const CHANGES_KEEP_MS: Millis = 30 * DAY_MS;
+/// Rows that one call of the engine may sweep away.
+pub const SWEEP_ROWS: usize = 256;
+/// Agenda rows that one wake performs.
+pub const AGENDA_STEP: usize = 64;
+
+const _: () = {
+    assert!(INIT_ENVELOPE_BYTES_MAX < INIT_FRAME_BYTES_MAX);
+    assert!(TEXT_BYTES_MAX + 2_048 < PLAIN_BYTES_MAX);
+    assert!(PLAIN_BYTES_MAX + 4_096 < FRAME_BYTES_MAX);
+    assert!(WINDOW_LETTERS < SKIP_MAX);
+    assert!(SKIP_MAX <= SKIPPED_PER_ACCOUNT_MAX);
+    assert!(SKIPPED_PER_ACCOUNT_MAX <= SKIPPED_TOTAL_MAX);
+    assert!(FIRST_FLIGHT_LETTERS_MAX <= STRANGER_LETTERS_MAX);
+    assert!(PREKEY_ROTATE_S < BUNDLE_LIFE_S);
+    assert!(LIST_REFRESH_S < LIST_LIFE_S);
+    assert!(INVITE_LIFE_S <= INVITE_LIFE_S_MAX);
+    assert!(RECEIPT_REPEAT_MS < RETRY_MS[0]);
+};

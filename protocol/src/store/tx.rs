@@ -1,0 +1,204 @@
+//! A transaction: reads fall through to the store, writes gather into one batch.
+
+use super::memory::{bounds, is_empty};
+use super::{Batch, Key, Read, ReadExt, Rows, Span, StoreError};
+use crate::private::Bytes;
+use crate::wire::codec::encode_secret;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// An overlay on a store. Nothing is written until its batch is applied.
+pub struct Tx<'a> {
+    base: &'a dyn Read,
+    writes: Batch,
+}
+
+impl<'a> Tx<'a> {
+    /// Begins on a store.
+    pub fn new(base: &'a dyn Read) -> Self {
+        Self {
+            base,
+            writes: Batch::new(),
+        }
+    }
+
+    /// Writes an encoded row.
+    pub fn put<T: minicbor::Encode<()>>(&mut self, key: Key, value: &T) {
+        self.writes.insert(key, Some(encode_secret(value)));
+    }
+
+    /// Deletes a row; one that does not exist is no error.
+    pub fn delete(&mut self, key: Key) {
+        self.writes.insert(key, None);
+    }
+
+    /// Reads a row and deletes it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the disk fails or the row is damaged.
+    pub fn take<T: for<'b> minicbor::Decode<'b, ()>>(
+        &mut self,
+        key: Key,
+    ) -> Result<Option<T>, StoreError> {
+        let row = self.row(&key)?;
+        if row.is_some() {
+            self.delete(key);
+        }
+        Ok(row)
+    }
+
+    /// Adds one to a counter of the meta table and returns its value before.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the disk fails or the row is damaged.
+    pub fn count_up(&mut self, name: &str) -> Result<u64, StoreError> {
+        let key = Key::one(super::Table::Meta, name);
+        let value: u64 = self.row(&key)?.unwrap_or(0);
+        self.put(key, &(value + 1));
+        Ok(value)
+    }
+
+    /// Nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+
+    /// Everything written, to be applied at once.
+    pub fn into_batch(self) -> Batch {
+        self.writes
+    }
+}
+
+impl Read for Tx<'_> {
+    fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        match self.writes.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.base.get(key),
+        }
+    }
+
+    fn scan(&self, span: &Span) -> Result<Rows, StoreError> {
+        if is_empty(span) {
+            return Ok(Rows::new());
+        }
+        let mine: Vec<_> = self.writes.range(bounds(span)).collect();
+        if mine.is_empty() {
+            return self.base.scan(span);
+        }
+        // Each of our rows can hide at most one of the store's.
+        let wider = Span {
+            limit: span.limit.saturating_add(mine.len()),
+            ..span.clone()
+        };
+        let mut merged: BTreeMap<Vec<u8>, Bytes> = self.base.scan(&wider)?.into_iter().collect();
+        let short = merged.len() < wider.limit;
+        let edge = if span.reverse {
+            merged.keys().next()
+        } else {
+            merged.keys().last()
+        }
+        .cloned();
+        for (key, value) in mine {
+            // Beyond the last row that the store gave there may be others of its own.
+            let covered = short
+                || edge.as_ref().is_none_or(|edge| {
+                    if span.reverse {
+                        key.suffix >= *edge
+                    } else {
+                        key.suffix <= *edge
+                    }
+                });
+            match value {
+                Some(value) if covered => {
+                    merged.insert(key.suffix.clone(), value.clone());
+                }
+                Some(_) => {}
+                None => {
+                    merged.remove(&key.suffix);
+                }
+            }
+        }
+        Ok(if span.reverse {
+            merged.into_iter().rev().take(span.limit).collect()
+        } else {
+            merged.into_iter().take(span.limit).collect()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{MemoryStore, Store, Table};
+    use super::*;
+    use alloc::vec;
+
+    fn key(n: u8) -> Key {
+        Key::new(Table::Meta, *b"s", [n])
+    }
+
+    fn store(rows: &[u8]) -> MemoryStore {
+        let mut store = MemoryStore::default();
+        let mut tx = Tx::new(&store);
+        for n in rows {
+            tx.put(key(*n), n);
+        }
+        // Neighbours that a scan must not touch.
+        tx.put(Key::new(Table::Meta, *b"s\0", [3]), &99u8);
+        tx.put(Key::new(Table::Meta, *b"r", [3]), &99u8);
+        let batch = tx.into_batch();
+        store.apply(batch).unwrap();
+        store
+    }
+
+    fn scan(tx: &Tx<'_>, limit: usize, reverse: bool) -> Vec<u8> {
+        let mut span = Span::all(Table::Meta, *b"s", limit);
+        span.reverse = reverse;
+        tx.rows::<u8>(&span)
+            .unwrap()
+            .into_iter()
+            .map(|(_, n)| n)
+            .collect()
+    }
+
+    #[test]
+    fn a_scan_sees_writes_over_the_store_in_both_directions() {
+        let store = store(&[1, 3, 5, 7, 9]);
+        let mut tx = Tx::new(&store);
+        tx.put(key(4), &4u8);
+        tx.put(key(9), &90u8);
+        tx.delete(key(3));
+        assert_eq!(scan(&tx, 99, false), vec![1, 4, 5, 7, 90]);
+        assert_eq!(scan(&tx, 2, false), vec![1, 4]);
+        assert_eq!(scan(&tx, 2, true), vec![90, 7]);
+        assert_eq!(scan(&tx, 4, true), vec![90, 7, 5, 4]);
+    }
+
+    #[test]
+    fn every_scan_equals_one_of_the_applied_store() {
+        // All 3^4 overlays on all limits, both ways.
+        for case in 0..81u32 {
+            let base = store(&[1, 2, 4, 6, 8]);
+            let mut applied = base.clone();
+            let mut tx = Tx::new(&base);
+            for (i, n) in [0u8, 2, 5, 8].into_iter().enumerate() {
+                match case / 3u32.pow(u32::try_from(i).unwrap()) % 3 {
+                    0 => {}
+                    1 => tx.put(key(n), &(n + 100)),
+                    _ => tx.delete(key(n)),
+                }
+            }
+            for limit in 0..8 {
+                for reverse in [false, true] {
+                    let mut span = Span::all(Table::Meta, *b"s", limit).from([1]).until([8]);
+                    span.reverse = reverse;
+                    let seen = tx.scan(&span).unwrap();
+                    let mut later = applied.clone();
+                    later.apply(tx.writes.clone()).unwrap();
+                    assert_eq!(seen, later.scan(&span).unwrap(), "{case} {limit} {reverse}");
+                }
+            }
+            applied = base.clone();
+            assert_eq!(applied.len(), base.len());
+        }
+    }
+}
