@@ -1,0 +1,1 @@
+//! The local API: HTTP on loopback and a Unix socket.
