@@ -15,6 +15,7 @@ extern crate alloc;
 pub mod crypto;
 pub mod engine;
 pub mod id;
+pub mod identity;
 pub mod input;
 pub mod limits;
 pub mod output;

@@ -1,6 +1,7 @@
 //! Everything that the engine wants done, performed only after the commit is durable.
 
 use crate::id::{AccountId, Mid, Peer};
+pub use crate::identity::contact::ContactState;
 use crate::time::{Millis, Secs};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -79,29 +80,6 @@ pub enum State {
     /// Deleted.
     #[n(7)]
     Deleted,
-}
-
-/// Where a contact stands.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, minicbor::Encode, minicbor::Decode,
-)]
-#[cbor(index_only)]
-pub enum ContactState {
-    /// We asked; no answer yet.
-    #[n(0)]
-    Pending,
-    /// They asked; waits in `requests`.
-    #[n(1)]
-    Requested,
-    /// Both sides know.
-    #[n(2)]
-    Connected,
-    /// We want to hear nothing of them.
-    #[n(3)]
-    Blocked,
-    /// A request that was declined.
-    #[n(4)]
-    Declined,
 }
 
 /// What came of a command.

@@ -1,0 +1,464 @@
+//! Contacts: local numbers, petnames, where a relation stands, and their devices.
+
+use super::account::Signed;
+use crate::id::{AccountId, DeviceId, InviteId, Mid, Peer, SessionId};
+use crate::limits::{ADDR_BYTES_MAX, ADDRS_MAX, NAME_BYTES_MAX};
+use crate::private::Secret;
+use crate::store::{Key, ReadExt, Span, StoreError, Table, Tx};
+use crate::time::{Millis, Secs};
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use minicbor::{Decode, Encode};
+
+/// A contact's number in this home; never leaves it.
+pub type ContactNo = u32;
+
+/// Where a contact stands.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode)]
+#[cbor(index_only)]
+pub enum ContactState {
+    /// We asked; no answer yet.
+    #[n(0)]
+    Pending,
+    /// They asked; waits in `requests`.
+    #[n(1)]
+    Requested,
+    /// Both sides know.
+    #[n(2)]
+    Connected,
+    /// We want to hear nothing of them.
+    #[n(3)]
+    Blocked,
+    /// A request that was declined.
+    #[n(4)]
+    Declined,
+}
+
+/// An invite that was taken up and whose objects have not come yet.
+#[derive(Clone, Debug, Encode, Decode)]
+pub struct PendingInvite {
+    /// Its id.
+    #[n(0)]
+    pub id: InviteId,
+    /// Its seed.
+    #[n(1)]
+    pub seed: Secret<32>,
+    /// Least (epoch, version) of the inviter's list.
+    #[n(2)]
+    pub floor: (u32, u32),
+    /// Unix seconds.
+    #[n(3)]
+    pub expires: Secs,
+}
+
+/// One contact.
+#[derive(Clone, Debug, Encode, Decode)]
+pub struct ContactRow {
+    /// Local number.
+    #[n(0)]
+    pub no: ContactNo,
+    /// Account id.
+    #[n(1)]
+    pub account: AccountId,
+    /// Petname, unique in this home.
+    #[n(2)]
+    pub name: String,
+    /// The user chose the petname: their own name does not replace it.
+    #[n(3)]
+    pub name_given: bool,
+    /// Address key, for `wax1…`.
+    #[n(4)]
+    pub ak: crate::id::B32,
+    /// Where it stands.
+    #[n(5)]
+    pub state: ContactState,
+    /// Safety numbers were compared.
+    #[n(6)]
+    pub verified: bool,
+    /// What we wrote, or they wrote, when asking.
+    #[n(7)]
+    pub note: String,
+    /// When the row was made.
+    #[n(8)]
+    pub added_at: Millis,
+    /// Last time anything of theirs was opened.
+    #[n(9)]
+    pub last_seen: Option<Millis>,
+    /// Received and unread messages.
+    #[n(10)]
+    pub unread: u64,
+    /// Highest clock of the conversation.
+    #[n(11)]
+    pub clock: Millis,
+    /// Greatest order key that was shown.
+    #[n(12)]
+    pub shown: Option<crate::wire::codec::Blob>,
+    /// The invite whose objects we wait for.
+    #[n(13)]
+    pub pending: Option<PendingInvite>,
+    /// Message ids of a requester, receipted once it is accepted.
+    #[n(14)]
+    pub held_receipts: Vec<Mid>,
+    /// Letters opened while it was a request.
+    #[n(15)]
+    pub stranger_letters: u32,
+    /// Reactions waiting for their message.
+    #[n(16)]
+    pub waiting_reactions: u32,
+    /// Messages not yet receipted by them.
+    #[n(17)]
+    pub unreceipted: u64,
+    /// Skipped keys stored for them.
+    #[n(18)]
+    pub skipped: u32,
+}
+
+/// One session of a device pair.
+#[derive(Clone, Debug, Encode, Decode)]
+pub struct SessionRef {
+    /// Its id.
+    #[n(0)]
+    pub id: SessionId,
+    /// Orders sessions: the greatest is the sending one.
+    #[n(1)]
+    pub born: Secs,
+    /// Breaks ties: smaller wins.
+    #[n(2)]
+    pub th2: crate::id::B32,
+    /// It may be sent on: always for the initiator, after its first letter for the responder.
+    #[n(3)]
+    pub ready: bool,
+    /// Named broken by a repair: receives, never sends.
+    #[n(4)]
+    pub broken: bool,
+}
+
+/// A contact's device: where it is, how to reach it, which sessions there are.
+#[derive(Clone, Debug, Default, Encode, Decode)]
+pub struct DeviceRow {
+    /// Newest verified prekey bundle.
+    #[n(0)]
+    pub bundle: Option<Signed>,
+    /// Its libp2p key, as it told inside the session.
+    #[n(1)]
+    pub peer: Option<Peer>,
+    /// Where it was last.
+    #[n(2)]
+    pub addrs: Vec<String>,
+    /// At most five, in no order.
+    #[n(3)]
+    pub sessions: Vec<SessionRef>,
+    /// When repairs were made, newest last.
+    #[n(4)]
+    pub repairs: Vec<Millis>,
+    /// Greatest born of any session of this pair, also of erased ones.
+    #[n(5)]
+    pub born: Secs,
+    /// Last letter opened from it.
+    #[n(6)]
+    pub heard: Millis,
+    /// A repair is scheduled.
+    #[n(7)]
+    pub repair_due: bool,
+    /// When our list or bundle was last sent to it on its own account.
+    #[n(8)]
+    pub told: Millis,
+}
+
+impl DeviceRow {
+    /// The session to seal on: greatest born, then smaller th2 (PROTOCOL "Born and which session").
+    pub fn sending(&self) -> Option<&SessionRef> {
+        self.sessions
+            .iter()
+            .filter(|s| s.ready && !s.broken)
+            .max_by(|a, b| a.born.cmp(&b.born).then(b.th2.cmp(&a.th2)))
+    }
+}
+
+/// The device that stands for an inviter whose devices are not known yet.
+pub const INVITER: DeviceId = DeviceId::ZERO;
+
+fn contact_key(no: ContactNo) -> Key {
+    Key::new(Table::Contact, Vec::new(), no.to_be_bytes())
+}
+
+fn device_key(no: ContactNo, device: &DeviceId) -> Key {
+    Key::one(Table::Device, device_scope(no, device))
+}
+
+fn name_key(name: &str) -> Key {
+    Key::one(Table::ByName, fold(name))
+}
+
+fn account_index(account: &AccountId) -> Key {
+    Key::one(Table::ByAccount, account.0)
+}
+
+fn peer_key(peer: &Peer) -> Key {
+    Key::one(Table::ByPeer, peer.0)
+}
+
+/// Scope of rows that belong to a contact's device.
+pub fn device_scope(no: ContactNo, device: &DeviceId) -> Vec<u8> {
+    [&no.to_be_bytes()[..], &device.0].concat()
+}
+
+fn fold(name: &str) -> String {
+    name.to_lowercase()
+}
+
+/// A name fit to be shown and typed: trimmed, single-spaced, no control characters, not empty,
+/// not too long; `None` otherwise.
+pub fn clean_name(name: &str) -> Option<String> {
+    let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+    let fine = !name.is_empty()
+        && name.len() <= NAME_BYTES_MAX
+        && !name.chars().any(|c| c.is_control() || is_format(c));
+    fine.then_some(name)
+}
+
+/// Characters that change how others are shown: bidi controls, zero-width, tags.
+fn is_format(c: char) -> bool {
+    matches!(c,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Whether an address may be stored: bounded and printable.
+pub fn fit_addrs(addrs: &[String]) -> bool {
+    addrs.len() <= ADDRS_MAX
+        && addrs
+            .iter()
+            .all(|a| !a.is_empty() && a.len() <= ADDR_BYTES_MAX && a.is_ascii())
+}
+
+/// One contact by number.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn get(
+    store: &(impl ReadExt + ?Sized),
+    no: ContactNo,
+) -> Result<Option<ContactRow>, StoreError> {
+    store.row(&contact_key(no))
+}
+
+/// A contact that must exist, because a row of ours names it.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails or the row is missing.
+pub fn must(store: &(impl ReadExt + ?Sized), no: ContactNo) -> Result<ContactRow, StoreError> {
+    get(store, no)?.ok_or(StoreError::Damaged(Table::Contact))
+}
+
+/// A contact by account.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn by_account(
+    store: &(impl ReadExt + ?Sized),
+    account: &AccountId,
+) -> Result<Option<ContactRow>, StoreError> {
+    match store.row::<ContactNo>(&account_index(account))? {
+        Some(no) => get(store, no),
+        None => Ok(None),
+    }
+}
+
+/// A contact by petname; case does not matter.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn by_name(
+    store: &(impl ReadExt + ?Sized),
+    name: &str,
+) -> Result<Option<ContactRow>, StoreError> {
+    let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+    match store.row::<ContactNo>(&name_key(&name))? {
+        Some(no) => get(store, no),
+        None => Ok(None),
+    }
+}
+
+/// Contacts in order of their number, from one on.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn list(
+    store: &(impl ReadExt + ?Sized),
+    from: ContactNo,
+    limit: usize,
+) -> Result<Vec<ContactRow>, StoreError> {
+    let span = Span::all(Table::Contact, Vec::new(), limit).from(from.to_be_bytes());
+    Ok(store.rows(&span)?.into_iter().map(|(_, row)| row).collect())
+}
+
+/// Writes a contact back.
+pub fn put(tx: &mut Tx<'_>, row: &ContactRow) {
+    tx.put(contact_key(row.no), row);
+}
+
+/// Makes a contact with a free name near `name`.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn add(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    ak: crate::id::B32,
+    name: &str,
+    state: ContactState,
+    now: Millis,
+) -> Result<ContactRow, StoreError> {
+    let no = ContactNo::try_from(tx.count_up("contacts")? + 1).unwrap_or(ContactNo::MAX);
+    let name = free_name(tx, name)?;
+    let row = ContactRow {
+        no,
+        account,
+        name: name.clone(),
+        name_given: false,
+        ak,
+        state,
+        verified: false,
+        note: String::new(),
+        added_at: now,
+        last_seen: None,
+        unread: 0,
+        clock: 0,
+        shown: None,
+        pending: None,
+        held_receipts: Vec::new(),
+        stranger_letters: 0,
+        waiting_reactions: 0,
+        unreceipted: 0,
+        skipped: 0,
+    };
+    tx.put(name_key(&name), &no);
+    tx.put(account_index(&account), &no);
+    put(tx, &row);
+    Ok(row)
+}
+
+/// Gives a contact another petname, near `name` if that is taken. The caller puts the row back.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn rename(tx: &mut Tx<'_>, row: &mut ContactRow, name: &str) -> Result<(), StoreError> {
+    if fold(&row.name) == fold(name) {
+        row.name = name.to_owned();
+        return Ok(());
+    }
+    tx.delete(name_key(&row.name));
+    row.name = free_name(tx, name)?;
+    tx.put(name_key(&row.name), &row.no);
+    Ok(())
+}
+
+fn free_name(tx: &Tx<'_>, name: &str) -> Result<String, StoreError> {
+    let mut candidate = name.to_owned();
+    let mut count = 1u32;
+    while tx.row::<ContactNo>(&name_key(&candidate))?.is_some() {
+        count += 1;
+        candidate = format!("{name} {count}");
+    }
+    Ok(candidate)
+}
+
+/// One device of a contact; a default row if nothing is known of it.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn device(
+    store: &(impl ReadExt + ?Sized),
+    no: ContactNo,
+    device: &DeviceId,
+) -> Result<DeviceRow, StoreError> {
+    Ok(store.row(&device_key(no, device))?.unwrap_or_default())
+}
+
+/// Writes a device back.
+pub fn put_device(tx: &mut Tx<'_>, no: ContactNo, device: &DeviceId, row: &DeviceRow) {
+    tx.put(device_key(no, device), row);
+}
+
+/// Forgets a device row.
+pub fn drop_device(tx: &mut Tx<'_>, no: ContactNo, device: &DeviceId) {
+    tx.delete(device_key(no, device));
+}
+
+/// Whose device a peer is, as the contact told.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn by_peer(
+    store: &(impl ReadExt + ?Sized),
+    peer: &Peer,
+) -> Result<Option<(ContactNo, DeviceId)>, StoreError> {
+    store.row(&peer_key(peer))
+}
+
+/// Says that a peer is this device.
+pub fn bind_peer(tx: &mut Tx<'_>, peer: &Peer, no: ContactNo, device: &DeviceId) {
+    tx.put(peer_key(peer), &(no, *device));
+}
+
+/// Says that a peer is nobody's device any more.
+pub fn unbind_peer(tx: &mut Tx<'_>, peer: &Peer) {
+    tx.delete(peer_key(peer));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Fixed;
+    use crate::store::MemoryStore;
+
+    #[test]
+    fn names_are_cleaned_or_refused() {
+        assert_eq!(
+            clean_name("  alice \t smith ").as_deref(),
+            Some("alice smith")
+        );
+        for bad in [
+            "",
+            "   ",
+            "a\u{1b}[31m",
+            "a\u{202e}b",
+            "a\u{200b}",
+            &"x".repeat(129),
+        ] {
+            assert_eq!(clean_name(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn clashing_names_are_counted_whatever_their_case() {
+        let store = MemoryStore::default();
+        let mut tx = Tx::new(&store);
+        let mut add = |n: u8, name: &str| {
+            add(
+                &mut tx,
+                Fixed([n; 32]),
+                Fixed([0; 32]),
+                name,
+                ContactState::Connected,
+                1,
+            )
+            .unwrap()
+        };
+        assert_eq!(add(1, "Bob").name, "Bob");
+        assert_eq!(add(2, "bob").name, "bob 2");
+        let mut third = add(3, "BOB");
+        assert_eq!(third.name, "BOB 3");
+        rename(&mut tx, &mut third, "carol").unwrap();
+        put(&mut tx, &third);
+        assert_eq!(by_name(&tx, "CAROL").unwrap().unwrap().no, third.no);
+        assert!(by_name(&tx, "bob 3").unwrap().is_none());
+        assert_eq!(
+            by_account(&tx, &Fixed([2; 32])).unwrap().unwrap().name,
+            "bob 2"
+        );
+    }
+}

@@ -1,0 +1,9 @@
+//! Who somebody is: recovery words, account objects, devices, prekey bundles, contacts.
+
+pub mod account;
+pub mod bundle;
+pub mod contact;
+pub mod device;
+pub mod list;
+pub mod safety;
+pub mod words;
