@@ -1,6 +1,7 @@
 //! Everything that can happen to the engine.
 
 use crate::id::{Mid, Peer};
+pub use crate::identity::contact::Reach;
 use crate::time::{Millis, Secs};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -29,23 +30,6 @@ impl Default for Settings {
             read_receipts: true,
         }
     }
-}
-
-/// How a connection reaches a peer.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, minicbor::Encode, minicbor::Decode,
-)]
-#[cbor(index_only)]
-pub enum Reach {
-    /// A connection between the two nodes.
-    #[n(0)]
-    Direct,
-    /// Direct, after punching through NATs.
-    #[n(1)]
-    Punched,
-    /// Through a relay.
-    #[n(2)]
-    Relayed,
 }
 
 /// Why a dial failed.

@@ -14,6 +14,7 @@ extern crate alloc;
 
 pub mod crypto;
 pub mod engine;
+pub mod feed;
 pub mod id;
 pub mod identity;
 pub mod input;
@@ -21,6 +22,7 @@ pub mod limits;
 pub mod output;
 pub mod private;
 pub mod query;
+pub mod session;
 pub mod store;
 pub mod time;
 pub mod wire;

@@ -1,5 +1,6 @@
 //! Everything that the engine wants done, performed only after the commit is durable.
 
+pub use crate::feed::view::State;
 use crate::id::{AccountId, Mid, Peer};
 pub use crate::identity::contact::ContactState;
 use crate::time::{Millis, Secs};
@@ -48,38 +49,6 @@ pub enum Output {
         /// 1 for a stranger's valid request, 10 for nonsense.
         points: u32,
     },
-}
-
-/// State of a message to one contact, in the order in which it may move.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, minicbor::Encode, minicbor::Decode,
-)]
-#[cbor(index_only)]
-pub enum State {
-    /// Durable here.
-    #[n(0)]
-    Queued,
-    /// Written to a live connection of one of their devices.
-    #[n(1)]
-    Sent,
-    /// Durable at one bridge or more.
-    #[n(2)]
-    Held,
-    /// Gave up after 30 days.
-    #[n(3)]
-    Expired,
-    /// Blocked, against policy, or too large.
-    #[n(4)]
-    Refused,
-    /// Their device's end-to-end receipt came.
-    #[n(5)]
-    Delivered,
-    /// They read it.
-    #[n(6)]
-    Read,
-    /// Deleted.
-    #[n(7)]
-    Deleted,
 }
 
 /// What came of a command.

@@ -15,6 +15,21 @@ use minicbor::{Decode, Encode};
 /// A contact's number in this home; never leaves it.
 pub type ContactNo = u32;
 
+/// How a connection reaches a peer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Reach {
+    /// A connection between the two nodes.
+    #[n(0)]
+    Direct,
+    /// Direct, after punching through NATs.
+    #[n(1)]
+    Punched,
+    /// Through a relay.
+    #[n(2)]
+    Relayed,
+}
+
 /// Where a contact stands.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode)]
 #[cbor(index_only)]
@@ -133,6 +148,15 @@ pub struct SessionRef {
     /// Named broken by a repair: receives, never sends.
     #[n(4)]
     pub broken: bool,
+    /// Feeds tags and envelopes at bridges; outlives a reset of the ratchet.
+    #[n(5)]
+    pub k_mbx: Secret<32>,
+    /// Feeds rendezvous, LAN and repair; outlives a reset of the ratchet.
+    #[n(6)]
+    pub k_exp: Secret<32>,
+    /// When it was made here.
+    #[n(7)]
+    pub made_at: Millis,
 }
 
 /// A contact's device: where it is, how to reach it, which sessions there are.

@@ -91,6 +91,12 @@ pub enum Table {
     /// Peers that are connected right now; emptied at start.
     #[n(28)]
     Online = 28,
+    /// Repair psk id to the session it was derived from.
+    #[n(29)]
+    ByHeal = 29,
+    /// Where the outbox of a device stands.
+    #[n(30)]
+    OutboxState = 30,
 }
 
 impl Table {

@@ -1,0 +1,5 @@
+//! What people say, and what of it is shown: bodies, the conversation, the change log.
+
+pub mod body;
+pub mod changes;
+pub mod view;

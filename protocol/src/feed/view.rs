@@ -1,0 +1,428 @@
+//! A conversation as it is stored: messages in canonical order, each with its story.
+
+use super::body::{Body, TypedBody};
+use crate::id::{AccountId, DeviceId, Mid};
+use crate::identity::contact::{ContactNo, ContactRow};
+use crate::limits::{WAITING_REACTION_MS, WAITING_REACTIONS_MAX};
+use crate::store::{Key, ReadExt, Span, StoreError, Table, Tx};
+use crate::time::Millis;
+use crate::wire::codec::Blob;
+use alloc::string::String;
+use alloc::vec::Vec;
+use minicbor::{Decode, Encode};
+
+/// State of a message to one contact, in the order in which it may move.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Encode, Decode)]
+#[cbor(index_only)]
+pub enum State {
+    /// Durable here.
+    #[n(0)]
+    Queued,
+    /// Written to a live connection of one of their devices.
+    #[n(1)]
+    Sent,
+    /// Durable at one bridge or more.
+    #[n(2)]
+    Held,
+    /// Gave up after 30 days.
+    #[n(3)]
+    Expired,
+    /// Blocked, against policy, or too large.
+    #[n(4)]
+    Refused,
+    /// Their device's end-to-end receipt came.
+    #[n(5)]
+    Delivered,
+    /// They read it.
+    #[n(6)]
+    Read,
+    /// Deleted.
+    #[n(7)]
+    Deleted,
+}
+
+/// What happened to a message on its way to one device.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
+pub struct Trail {
+    /// Which device.
+    #[n(0)]
+    pub device: Option<DeviceId>,
+    /// When it was sealed.
+    #[n(1)]
+    pub sealed_at: Option<Millis>,
+    /// When it was first written to a connection.
+    #[n(2)]
+    pub sent_at: Option<Millis>,
+    /// When it was last written to a connection.
+    #[n(3)]
+    pub last_sent_at: Option<Millis>,
+    /// How often it was written.
+    #[n(4)]
+    pub sends: u32,
+    /// When its receipt came.
+    #[n(5)]
+    pub delivered_at: Option<Millis>,
+    /// When it was read.
+    #[n(6)]
+    pub read_at: Option<Millis>,
+    /// When it was last found that a write had failed.
+    #[n(7)]
+    pub failed_at: Option<Millis>,
+}
+
+/// One account's reaction to a message.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct ReactionRow {
+    /// Ours.
+    #[n(0)]
+    pub mine: bool,
+    /// The emoji; empty once taken back.
+    #[n(1)]
+    pub emoji: String,
+    /// Newest clock wins, then the greater id.
+    #[n(2)]
+    pub clock: Millis,
+    /// Id of the reaction.
+    #[n(3)]
+    pub mid: Mid,
+}
+
+/// A message.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct MessageRow {
+    /// Its id.
+    #[n(0)]
+    pub mid: Mid,
+    /// We wrote it.
+    #[n(1)]
+    pub mine: bool,
+    /// What it says.
+    #[n(2)]
+    pub body: TypedBody,
+    /// Canonical clock.
+    #[n(3)]
+    pub clock: Millis,
+    /// When its author sent it.
+    #[n(4)]
+    pub sent: Millis,
+    /// When it came here, or was queued here.
+    #[n(5)]
+    pub at: Millis,
+    /// Where it stands.
+    #[n(6)]
+    pub state: State,
+    /// Arrived after one that sorts behind it.
+    #[n(7)]
+    pub late: bool,
+    /// At most one per account.
+    #[n(8)]
+    pub reactions: Vec<ReactionRow>,
+    /// Stories of its letters, one per device.
+    #[n(9)]
+    pub trails: Vec<Trail>,
+    /// When its receipt was last sent (received ones).
+    #[n(10)]
+    pub receipted_at: Option<Millis>,
+    /// When we read it (received ones).
+    #[n(11)]
+    pub read_at: Option<Millis>,
+}
+
+/// Place of a message in its conversation: clock, author, id. Orders as people see it on every
+/// device: by clock, then by the authors' account ids, then by id.
+pub fn order_key(clock: Millis, author: &AccountId, other: &AccountId, mid: &Mid) -> Vec<u8> {
+    let side = u8::from(author > other);
+    [&clock.to_be_bytes()[..], &[side], &mid.0].concat()
+}
+
+fn message_key(no: ContactNo, order: &[u8]) -> Key {
+    Key::new(Table::Message, no.to_be_bytes(), order)
+}
+
+fn places_key(mid: &Mid) -> Key {
+    Key::one(Table::ByMid, mid.0)
+}
+
+/// Where a message id occurs.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct Place {
+    /// Whose conversation.
+    #[n(0)]
+    pub no: ContactNo,
+    /// We wrote it.
+    #[n(1)]
+    pub mine: bool,
+    /// Order key.
+    #[n(2)]
+    pub order: Blob,
+}
+
+/// Places of one id: more than one only if somebody reused it.
+const PLACES_MAX: usize = 4;
+
+/// Where an id occurs.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn places(store: &(impl ReadExt + ?Sized), mid: &Mid) -> Result<Vec<Place>, StoreError> {
+    Ok(store.row(&places_key(mid))?.unwrap_or_default())
+}
+
+/// A message of a conversation by author and id.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn find(
+    store: &(impl ReadExt + ?Sized),
+    no: ContactNo,
+    mine: bool,
+    mid: &Mid,
+) -> Result<Option<(Blob, MessageRow)>, StoreError> {
+    let place = places(store, mid)?
+        .into_iter()
+        .find(|p| p.no == no && p.mine == mine);
+    match place {
+        Some(place) => Ok(get(store, no, &place.order)?.map(|row| (place.order, row))),
+        None => Ok(None),
+    }
+}
+
+/// A message by its place.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn get(
+    store: &(impl ReadExt + ?Sized),
+    no: ContactNo,
+    order: &[u8],
+) -> Result<Option<MessageRow>, StoreError> {
+    store.row(&message_key(no, order))
+}
+
+/// Writes a message back to its place.
+pub fn put(tx: &mut Tx<'_>, no: ContactNo, order: &[u8], row: &MessageRow) {
+    tx.put(message_key(no, order), row);
+}
+
+/// The newest messages of a conversation in canonical order, oldest first, before a place.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn newest(
+    store: &(impl ReadExt + ?Sized),
+    no: ContactNo,
+    before: Option<&[u8]>,
+    limit: usize,
+) -> Result<Vec<MessageRow>, StoreError> {
+    let mut span = Span::all(Table::Message, no.to_be_bytes(), limit).backwards();
+    if let Some(before) = before {
+        span = span.until(before);
+    }
+    let mut rows: Vec<MessageRow> = store.rows(&span)?.into_iter().map(|(_, row)| row).collect();
+    rows.reverse();
+    Ok(rows)
+}
+
+/// Inserts a message, unless its author already wrote one with this id (the first body wins).
+/// Returns its place if it is new. The caller puts `contact` back.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn insert(
+    tx: &mut Tx<'_>,
+    contact: &mut ContactRow,
+    own: &AccountId,
+    mut row: MessageRow,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let mut places = places(tx, &row.mid)?;
+    let taken = places
+        .iter()
+        .any(|p| p.no == contact.no && p.mine == row.mine);
+    if taken || places.len() >= PLACES_MAX {
+        return Ok(None);
+    }
+    let (author, other) = if row.mine {
+        (own, &contact.account)
+    } else {
+        (&contact.account, own)
+    };
+    let order = order_key(row.clock, author, other, &row.mid);
+    row.late = contact
+        .shown
+        .as_ref()
+        .is_some_and(|shown| order[..] < shown[..]);
+    if !row.late {
+        contact.shown = Some(Blob(order.clone()));
+    }
+    contact.clock = contact.clock.max(row.clock);
+    if let Some(waiting) = take_waiting(tx, contact, &row.mid)? {
+        for reaction in waiting {
+            fold_reaction(&mut row, reaction);
+        }
+    }
+    places.push(Place {
+        no: contact.no,
+        mine: row.mine,
+        order: Blob(order.clone()),
+    });
+    tx.put(places_key(&row.mid), &places);
+    put(tx, contact.no, &order, &row);
+    Ok(Some(order))
+}
+
+/// Folds a reaction into its message: the newest of each account stays. Says whether it changed.
+pub fn fold_reaction(row: &mut MessageRow, new: ReactionRow) -> bool {
+    match row.reactions.iter_mut().find(|old| old.mine == new.mine) {
+        Some(old) if (old.clock, old.mid) >= (new.clock, new.mid) => false,
+        Some(old) => {
+            *old = new;
+            true
+        }
+        None => {
+            row.reactions.push(new);
+            row.reactions.sort_by_key(|reaction| !reaction.mine);
+            true
+        }
+    }
+}
+
+#[derive(Encode, Decode)]
+struct WaitingRow {
+    #[n(0)]
+    reactions: Vec<ReactionRow>,
+    #[n(1)]
+    until: Millis,
+}
+
+fn waiting_key(no: ContactNo, mid: &Mid) -> Key {
+    Key::new(Table::Waiting, no.to_be_bytes(), mid.0)
+}
+
+/// Keeps a reaction whose message has not come yet. The caller puts `contact` back.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn keep_waiting(
+    tx: &mut Tx<'_>,
+    contact: &mut ContactRow,
+    target: &Mid,
+    reaction: ReactionRow,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let key = waiting_key(contact.no, target);
+    let mut row: WaitingRow = match tx.row(&key)? {
+        Some(row) => row,
+        None if contact.waiting_reactions as usize >= WAITING_REACTIONS_MAX => return Ok(()),
+        None => {
+            contact.waiting_reactions += 1;
+            WaitingRow {
+                reactions: Vec::new(),
+                until: now + WAITING_REACTION_MS,
+            }
+        }
+    };
+    row.reactions
+        .retain(|old| old.mine != reaction.mine || old.clock > reaction.clock);
+    if !row.reactions.iter().any(|old| old.mine == reaction.mine) {
+        row.reactions.push(reaction);
+    }
+    tx.put(key, &row);
+    Ok(())
+}
+
+fn take_waiting(
+    tx: &mut Tx<'_>,
+    contact: &mut ContactRow,
+    target: &Mid,
+) -> Result<Option<Vec<ReactionRow>>, StoreError> {
+    if contact.waiting_reactions == 0 {
+        return Ok(None);
+    }
+    let row: Option<WaitingRow> = tx.take(waiting_key(contact.no, target))?;
+    if row.is_some() {
+        contact.waiting_reactions = contact.waiting_reactions.saturating_sub(1);
+    }
+    Ok(row.map(|row| row.reactions))
+}
+
+/// Forgets reactions that waited too long. The caller puts `contact` back.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn sweep_waiting(
+    tx: &mut Tx<'_>,
+    contact: &mut ContactRow,
+    now: Millis,
+) -> Result<(), StoreError> {
+    if contact.waiting_reactions == 0 {
+        return Ok(());
+    }
+    let scope = contact.no.to_be_bytes();
+    let span = Span::all(Table::Waiting, scope, WAITING_REACTIONS_MAX);
+    for (suffix, row) in tx.rows::<WaitingRow>(&span)? {
+        if row.until <= now {
+            tx.delete(Key::new(Table::Waiting, scope, suffix));
+            contact.waiting_reactions = contact.waiting_reactions.saturating_sub(1);
+        }
+    }
+    Ok(())
+}
+
+fn unread_key(no: ContactNo, arrival: u64) -> Key {
+    Key::new(Table::Unread, no.to_be_bytes(), arrival.to_be_bytes())
+}
+
+/// Notes a received message as unread. The caller puts `contact` back.
+pub fn mark_unread(tx: &mut Tx<'_>, contact: &mut ContactRow, arrival: u64, order: &[u8]) {
+    tx.put(unread_key(contact.no, arrival), &Blob(order.to_vec()));
+    contact.unread += 1;
+}
+
+/// Unread messages in order of arrival: suffix and place.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn unread(
+    store: &(impl ReadExt + ?Sized),
+    no: ContactNo,
+    limit: usize,
+) -> Result<Vec<(Vec<u8>, Blob)>, StoreError> {
+    store.rows(&Span::all(Table::Unread, no.to_be_bytes(), limit))
+}
+
+/// Takes a message from the unread ones. The caller puts `contact` back.
+pub fn clear_unread(tx: &mut Tx<'_>, contact: &mut ContactRow, suffix: Vec<u8>) {
+    tx.delete(Key::new(Table::Unread, contact.no.to_be_bytes(), suffix));
+    contact.unread = contact.unread.saturating_sub(1);
+}
+
+impl MessageRow {
+    /// Its body; what this version cannot read is [`Body::Later`].
+    pub fn open_body(&self) -> Body {
+        Body::open(&self.body).unwrap_or(Body::Later)
+    }
+
+    /// Moves the state forward; says whether it moved. A receipt after `Expired` turns it.
+    pub fn advance(&mut self, to: State) -> bool {
+        let forward = to > self.state;
+        if forward {
+            self.state = to;
+        }
+        forward
+    }
+
+    /// The story of its letter to a device, made if there is none.
+    pub fn trail(&mut self, device: &DeviceId) -> &mut Trail {
+        let at = match self.trails.iter().position(|t| t.device == Some(*device)) {
+            Some(at) => at,
+            None => {
+                self.trails.push(Trail {
+                    device: Some(*device),
+                    ..Trail::default()
+                });
+                self.trails.len() - 1
+            }
+        };
+        &mut self.trails[at]
+    }
+}
