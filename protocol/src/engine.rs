@@ -1,18 +1,159 @@
 //! The one door in, the one list out.
 
-use crate::input::{Input, Moment};
-use crate::output::Output;
+mod commands;
+mod first;
+mod letters;
+mod upkeep;
+
+use crate::agenda::{self, Job};
+use crate::frame::Frame;
+use crate::id::Peer;
+use crate::identity::device;
+use crate::input::{Command, Input, Moment};
+use crate::limits::AGENDA_STEP;
+use crate::outbox::{self, Cx};
+use crate::output::{Answer, Output, Refusal, RefusalKind};
 use crate::store::{StoreError, Tx};
+use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
+
+/// Points for bytes that no honest node sends.
+const NONSENSE: u32 = 10;
+/// Points for what a stranger may ask, but not often.
+const STRANGER: u32 = 2;
 
 /// Takes one input against a transaction and returns what is to be done once it is durable.
 ///
 /// # Errors
 /// [`StoreError`] only: the transaction must then be dropped, and the store with it.
 pub fn handle(
-    _tx: &mut Tx<'_>,
-    _at: &mut Moment<'_>,
-    _input: Input,
+    tx: &mut Tx<'_>,
+    at: &mut Moment<'_>,
+    input: Input,
 ) -> Result<Vec<Output>, StoreError> {
-    Ok(Vec::new())
+    let Some(own) = device::load(tx)? else {
+        return before_the_account(tx, at, input);
+    };
+    let waking = matches!(input, Input::Wake | Input::Start { .. });
+    let mut cx = Cx {
+        tx,
+        at,
+        own,
+        out: Vec::new(),
+        cursor: None,
+        fresh: None,
+    };
+    match input {
+        Input::Start { listen } => upkeep::start(&mut cx, &listen)?,
+        Input::Listening { listen } => upkeep::listening(&mut cx, &listen)?,
+        Input::Command {
+            reply_to,
+            key,
+            command,
+        } => {
+            let result = commands::answer(&mut cx, key, command)?;
+            cx.out.push(Output::Reply { reply_to, result });
+        }
+        Input::Frame { from, bytes } => frame(&mut cx, &from, &bytes)?,
+        Input::Up { peer, how } => outbox::up(&mut cx, &peer, how)?,
+        Input::Down { peer } => outbox::down(&mut cx, &peer)?,
+        Input::DialFailed { peer, why } => outbox::failed(&mut cx, &peer, why)?,
+        Input::Undelivered { to, id, why } => outbox::undelivered(&mut cx, &to, id, why)?,
+        Input::Wake => wake(&mut cx)?,
+    }
+    let Cx {
+        tx,
+        mut out,
+        cursor,
+        ..
+    } = cx;
+    if let Some(cursor) = cursor {
+        out.push(Output::Notify { cursor });
+    }
+    let hint = tx.take_hint();
+    let next = if waking { agenda::next(tx)? } else { hint };
+    out.extend(next.map(Output::WakeAt));
+    Ok(out)
+}
+
+/// Before there is an account only its creation means anything.
+fn before_the_account(
+    tx: &mut Tx<'_>,
+    at: &mut Moment<'_>,
+    input: Input,
+) -> Result<Vec<Output>, StoreError> {
+    let Input::Command {
+        reply_to, command, ..
+    } = input
+    else {
+        return Ok(Vec::new());
+    };
+    let result = match command {
+        Command::Create { name } => commands::create(tx, at, &name)?,
+        _ => Err(refuse(
+            RefusalKind::Conflict,
+            "no_account",
+            "there is no account in this home yet",
+            Some("create one with `waxwing up --name NAME`"),
+        )),
+    };
+    Ok(vec![Output::Reply {
+        reply_to,
+        result: result.map(|account| Answer::Account { account }),
+    }])
+}
+
+fn frame(cx: &mut Cx<'_, '_, '_>, from: &Peer, bytes: &[u8]) -> Result<(), StoreError> {
+    match Frame::open(bytes) {
+        Ok(Frame::Letter(letter)) => letters::receive(cx, from, &letter),
+        Ok(Frame::Init(init)) => first::receive(cx, from, &init),
+        Ok(Frame::InviteGet(get)) => first::give_objects(cx, from, &get),
+        Ok(Frame::InviteObjects(objects)) => first::take_objects(cx, from, &objects),
+        Err(_) => {
+            penalise(cx, from, NONSENSE);
+            Ok(())
+        }
+    }
+}
+
+fn wake(cx: &mut Cx<'_, '_, '_>) -> Result<(), StoreError> {
+    for (set, job) in agenda::take_due(cx.tx, cx.at.now, AGENDA_STEP)? {
+        match job {
+            Job::Attend { no, device } => outbox::attend(cx, no, &device, set)?,
+            Job::Receipts { no, device } => outbox::flush(cx, no, &device)?,
+            Job::Repair {
+                no,
+                device,
+                session,
+                n,
+            } => {
+                first::repair(cx, no, &device, &session, n)?;
+            }
+            Job::Greet { from } => upkeep::greet(cx, from)?,
+            Job::Tell { kind, from } => upkeep::tell(cx, kind, from)?,
+            Job::Upkeep => upkeep::hourly(cx, set)?,
+            Job::Sweep { from } => upkeep::sweep(cx, from)?,
+            Job::SweepSession { session, from } => upkeep::sweep_session(cx, &session, from)?,
+            Job::ForgetInits { bundle } => upkeep::forget_inits(cx, &bundle)?,
+        }
+    }
+    Ok(())
+}
+
+fn penalise(cx: &mut Cx<'_, '_, '_>, peer: &Peer, points: u32) {
+    cx.out.push(Output::Penalty {
+        peer: *peer,
+        points,
+    });
+}
+
+/// A refusal with its sentence and hint.
+fn refuse(kind: RefusalKind, code: &str, message: &str, hint: Option<&str>) -> Refusal {
+    Refusal {
+        kind,
+        code: code.into(),
+        message: message.into(),
+        hint: hint.map(String::from),
+    }
 }

@@ -115,6 +115,30 @@ pub type InviteId = Fixed<16>;
 pub type Hash16 = Fixed<16>;
 /// A SHA-256, a public key, a conversation id.
 pub type B32 = Fixed<32>;
+/// What comes before the key in a libp2p PeerId of an Ed25519 key: an identity multihash of the
+/// key's protobuf form (libp2p peer-ids specification).
+const PEER_ID_PREFIX: [u8; 6] = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20];
+
+/// The PeerId of a node, in base58.
+pub fn peer_to_text(peer: &Peer) -> String {
+    bs58::encode([&PEER_ID_PREFIX[..], &peer.0].concat()).into_string()
+}
+
+/// The node behind a base58 PeerId of an Ed25519 key.
+pub fn peer_from_text(text: &str) -> Option<Peer> {
+    // 38 bytes make at most 53 digits; longer text is not worth the quadratic work.
+    if text.len() > 64 {
+        return None;
+    }
+    let bytes = bs58::decode(text).into_vec().ok()?;
+    Fixed::from_slice(bytes.strip_prefix(&PEER_ID_PREFIX[..])?)
+}
+
+/// The node at the end of a multiaddr: what follows its last `/p2p/`.
+pub fn peer_of_addr(addr: &str) -> Option<Peer> {
+    peer_from_text(addr.rsplit_once("/p2p/")?.1)
+}
+
 /// A connected node, by its libp2p Ed25519 public key. Not an identity: see PROTOCOL §1.
 pub type Peer = Fixed<32>;
 
@@ -128,6 +152,19 @@ mod tests {
         assert_eq!(from_base32("my").as_deref(), Some(&b"f"[..]));
         for bad in ["MY", "my======", "mz", "m", "m1"] {
             assert_eq!(from_base32(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn peer_ids_are_those_of_libp2p() {
+        // From the peer-ids specification's rule; the text form begins with 12D3KooW.
+        let text = peer_to_text(&Fixed([7; 32]));
+        assert!(text.starts_with("12D3KooW"), "{text}");
+        assert_eq!(peer_from_text(&text), Some(Fixed([7; 32])));
+        let addr = alloc::format!("/ip4/127.0.0.1/udp/1/quic-v1/p2p/{text}");
+        assert_eq!(peer_of_addr(&addr), Some(Fixed([7; 32])));
+        for bad in ["", "12D3KooW", "/ip4/127.0.0.1/tcp/1", "/p2p/0"] {
+            assert_eq!(peer_of_addr(bad), None);
         }
     }
 

@@ -12,13 +12,17 @@
 
 extern crate alloc;
 
+pub mod agenda;
 pub mod crypto;
+pub mod discovery;
 pub mod engine;
 pub mod feed;
+pub mod frame;
 pub mod id;
 pub mod identity;
 pub mod input;
 pub mod limits;
+pub mod outbox;
 pub mod output;
 pub mod private;
 pub mod query;

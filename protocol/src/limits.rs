@@ -91,8 +91,12 @@ pub const LINK_CHARS_MAX: usize = 4_096;
 pub const CONTACTS_MAX: usize = 10_000;
 /// Contact requests waiting for the user's word.
 pub const REQUESTS_MAX: usize = 200;
-/// Letters a stranger may have opened before being accepted.
-pub const STRANGER_LETTERS_MAX: u32 = 11;
+/// Letters of a requester that wait for the user's word.
+pub const STRANGER_LETTERS_MAX: usize = 11;
+/// Messages that wait for somebody whose node was never reached.
+pub const PENDING_MESSAGES_MAX: u64 = 1_000;
+/// Contacts that one agenda step tells, dials or sweeps.
+pub const CONTACTS_STEP: usize = 64;
 
 // ---- sessions ----
 
@@ -121,9 +125,9 @@ pub const PQ_EVERY_MS: Millis = 24 * HOUR_MS;
 /// First messages remembered, for strangers and for known accounts each.
 pub const INIT_SEEN_MAX: u32 = 50_000;
 /// Repairs per device pair and day.
-pub const REPAIRS_PER_DAY_MAX: usize = 1;
+pub const REPAIRS_PER_DAY_MAX: usize = 3;
 /// Repairs per device pair in thirty days.
-pub const REPAIRS_PER_MONTH_MAX: usize = 3;
+pub const REPAIRS_PER_MONTH_MAX: usize = 10;
 /// A failed letter is held this long before a repair begins.
 pub const REPAIR_HOLD_MS: Millis = 60 * SECOND_MS;
 /// A repair may use a bundle this long after it expired (its private half still lives).
@@ -131,7 +135,7 @@ pub const REPAIR_BUNDLE_GRACE_S: Secs = 30 * DAY_S;
 
 // ---- outbox ----
 
-/// Unreceipted letters per device; the rest waits unsealed.
+/// Letters in flight to a device; the rest waits unsealed.
 pub const WINDOW_LETTERS: u32 = 900;
 /// Letters sent again at once when a peer comes up.
 pub const RESEND_LETTERS_MAX: usize = 256;
@@ -182,7 +186,7 @@ const _: () = {
     assert!(WINDOW_LETTERS < SKIP_MAX);
     assert!(SKIP_MAX <= SKIPPED_PER_ACCOUNT_MAX);
     assert!(SKIPPED_PER_ACCOUNT_MAX <= SKIPPED_TOTAL_MAX);
-    assert!(FIRST_FLIGHT_LETTERS_MAX <= STRANGER_LETTERS_MAX);
+    assert!(FIRST_FLIGHT_LETTERS_MAX as usize <= STRANGER_LETTERS_MAX);
     assert!(PREKEY_ROTATE_S < BUNDLE_LIFE_S);
     assert!(LIST_REFRESH_S < LIST_LIFE_S);
     assert!(INVITE_LIFE_S <= INVITE_LIFE_S_MAX);

@@ -120,9 +120,6 @@ pub struct MessageRow {
     /// Stories of its letters, one per device.
     #[n(9)]
     pub trails: Vec<Trail>,
-    /// When its receipt was last sent (received ones).
-    #[n(10)]
-    pub receipted_at: Option<Millis>,
     /// When we read it (received ones).
     #[n(11)]
     pub read_at: Option<Millis>,

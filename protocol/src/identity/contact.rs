@@ -1,11 +1,13 @@
 //! Contacts: local numbers, petnames, where a relation stands, and their devices.
 
 use super::account::Signed;
+use super::list::ListRef;
 use crate::id::{AccountId, DeviceId, InviteId, Mid, Peer, SessionId};
 use crate::limits::{ADDR_BYTES_MAX, ADDRS_MAX, NAME_BYTES_MAX};
 use crate::private::Secret;
 use crate::store::{Key, ReadExt, Span, StoreError, Table, Tx};
 use crate::time::{Millis, Secs};
+use crate::wire::codec::Blob;
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
@@ -68,6 +70,17 @@ pub struct PendingInvite {
     pub expires: Secs,
 }
 
+/// A requester's letter that waits for the user's word.
+#[derive(Clone, Debug, Encode, Decode)]
+pub struct HeldLetter {
+    /// Which of their devices sealed it.
+    #[n(0)]
+    pub device: DeviceId,
+    /// The encoded plaintext.
+    #[n(1)]
+    pub plain: Blob,
+}
+
 /// One contact.
 #[derive(Clone, Debug, Encode, Decode)]
 pub struct ContactRow {
@@ -109,22 +122,22 @@ pub struct ContactRow {
     pub clock: Millis,
     /// Greatest order key that was shown.
     #[n(12)]
-    pub shown: Option<crate::wire::codec::Blob>,
+    pub shown: Option<Blob>,
     /// The invite whose objects we wait for.
     #[n(13)]
     pub pending: Option<PendingInvite>,
-    /// Message ids of a requester, receipted once it is accepted.
+    /// Letters of a requester, taken in once it is accepted.
     #[n(14)]
-    pub held_receipts: Vec<Mid>,
-    /// Letters opened while it was a request.
+    pub held: Vec<HeldLetter>,
+    /// Their newest list, as letters to them name it.
     #[n(15)]
-    pub stranger_letters: u32,
+    pub list: Option<ListRef>,
     /// Reactions waiting for their message.
     #[n(16)]
     pub waiting_reactions: u32,
-    /// Messages not yet receipted by them.
+    /// Their devices that were never seen revoked.
     #[n(17)]
-    pub unreceipted: u64,
+    pub devices: Vec<DeviceId>,
     /// Skipped keys stored for them.
     #[n(18)]
     pub skipped: u32,
@@ -186,9 +199,12 @@ pub struct DeviceRow {
     /// A repair is scheduled.
     #[n(7)]
     pub repair_due: bool,
-    /// When our list or bundle was last sent to it on its own account.
+    /// When our list was last sent to it because it used an old one.
     #[n(8)]
     pub told: Millis,
+    /// Last message id opened from it.
+    #[n(9)]
+    pub last: Option<Mid>,
 }
 
 impl DeviceRow {
@@ -353,10 +369,10 @@ pub fn add(
         clock: 0,
         shown: None,
         pending: None,
-        held_receipts: Vec::new(),
-        stranger_letters: 0,
+        held: Vec::new(),
+        list: None,
         waiting_reactions: 0,
-        unreceipted: 0,
+        devices: Vec::new(),
         skipped: 0,
     };
     tx.put(name_key(&name), &no);

@@ -106,17 +106,35 @@ pub fn by_heal_id(
 /// What was done with a first message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct InitSeenRow {
-    /// The session it made; `None` if that was erased or it was refused for good.
+    /// The session it made.
     #[n(0)]
-    pub session: Option<SessionId>,
+    pub session: SessionId,
+    /// It came from somebody who was a contact already.
+    #[n(1)]
+    pub pinned: bool,
 }
 
-/// Where a first message is remembered: SHA-256(pb ‖ eid).
-pub fn init_seen_key(hash: &B32) -> Key {
-    Key::one(Table::InitSeen, hash.0)
+/// Where a first message is remembered: under the bundle it used, by SHA-256(pb ‖ eid). The rows
+/// of a bundle go when its private halves are erased.
+pub fn init_seen_key(bundle: &B32, init: &B32) -> Key {
+    Key::new(Table::InitSeen, bundle.0, init.0)
 }
 
-/// Scope of what a session remembers of its letters.
+/// A letter that was opened, or a chain that was closed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct SeenRow {
+    /// When.
+    #[n(0)]
+    pub at: crate::time::Millis,
+    /// The message in it, if it is to be receipted.
+    #[n(1)]
+    pub mid: Option<crate::id::Mid>,
+    /// When its receipt was last sent.
+    #[n(2)]
+    pub receipted_at: crate::time::Millis,
+}
+
+/// Where a session remembers a letter or a closed chain.
 pub fn seen_key(session: &SessionId, hash: &Hash16) -> Key {
     Key::new(Table::Seen, session.0, hash.0)
 }

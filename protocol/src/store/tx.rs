@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 pub struct Tx<'a> {
     base: &'a dyn Read,
     writes: Batch,
+    wake: Option<u64>,
 }
 
 impl<'a> Tx<'a> {
@@ -19,6 +20,7 @@ impl<'a> Tx<'a> {
         Self {
             base,
             writes: Batch::new(),
+            wake: None,
         }
     }
 
@@ -56,6 +58,16 @@ impl<'a> Tx<'a> {
         let value: u64 = self.row(&key)?.unwrap_or(0);
         self.put(key, &(value + 1));
         Ok(value)
+    }
+
+    /// Notes that a deadline was written.
+    pub fn hint(&mut self, at: u64) {
+        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
+    }
+
+    /// The earliest deadline written since this was last asked.
+    pub fn take_hint(&mut self) -> Option<u64> {
+        self.wake.take()
     }
 
     /// Nothing was written.

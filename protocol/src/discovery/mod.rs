@@ -1,0 +1,3 @@
+//! Finding people: invites for now; cards, codes and rendezvous come with the bridges.
+
+pub mod invite;

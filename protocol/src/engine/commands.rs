@@ -1,0 +1,577 @@
+//! A user's wishes, and the answers that are kept for their keys.
+
+use super::{first, refuse};
+use crate::crypto::derive;
+use crate::crypto::hash::hash;
+use crate::discovery::invite::{BadLink, Invite};
+use crate::feed::body::{Body, Reaction, Receipt, Text, TypedBody, kind};
+use crate::feed::changes::ChangeKind;
+use crate::feed::view::{self, MessageRow, ReactionRow, State};
+use crate::id::{AccountId, B32, Mid};
+use crate::identity::account::parse_address;
+use crate::identity::contact::{self, ContactRow, ContactState, clean_name};
+use crate::identity::device;
+use crate::input::{Command, Moment};
+use crate::limits::{
+    CONTACTS_MAX, INVITE_LIFE_S, KEY_BYTES_MAX, KEY_KEEP_MS, NAME_BYTES_MAX,
+    OUTBOX_PER_CONTACT_MAX, PENDING_MESSAGES_MAX, REACTION_BYTES_MAX, READ_MAX, RECEIPT_MIDS_MAX,
+    TEXT_BYTES_MAX,
+};
+use crate::outbox::{self, Cx, What};
+use crate::output::{Answer, Refusal, RefusalKind};
+use crate::store::{Key, ReadExt, StoreError, Table, Tx};
+use crate::time::{Millis, secs};
+use crate::wire::codec::encode;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use minicbor::{Decode, Encode};
+
+type Outcome<T> = Result<Result<T, Refusal>, StoreError>;
+
+/// Unwraps a refusal inside a function that returns an [`Outcome`].
+macro_rules! allowed {
+    ($outcome:expr) => {
+        match $outcome {
+            Ok(value) => value,
+            Err(refusal) => return Ok(Err(refusal)),
+        }
+    };
+}
+
+#[derive(Encode, Decode)]
+struct AnswerRow {
+    #[n(0)]
+    command: B32,
+    #[n(1)]
+    answer: Answer,
+}
+
+fn answer_key(key: &str) -> Key {
+    Key::one(Table::Answer, key)
+}
+
+/// Answers in order of age, to be forgotten after a day.
+fn age_key(at: Millis, key: &str) -> Key {
+    let mark = hash(derive::COMMAND, &[key.as_bytes()]);
+    Key::new(
+        Table::Answer,
+        [0u8],
+        [&at.to_be_bytes()[..], &mark.0[..8]].concat(),
+    )
+}
+
+/// Scope and bound of the answers to forget.
+pub(super) fn old_answers(now: Millis) -> crate::store::Span {
+    let until = now.saturating_sub(KEY_KEEP_MS).to_be_bytes();
+    crate::store::Span::all(Table::Answer, [0u8], crate::limits::SWEEP_ROWS).until(until)
+}
+
+/// Forgets the answer that an age row names.
+pub(super) fn forget_answer(tx: &mut Tx<'_>, suffix: Vec<u8>, key: &str) {
+    tx.delete(answer_key(key));
+    tx.delete(Key::new(Table::Answer, [0u8], suffix));
+}
+
+/// Makes the account.
+pub(super) fn create(tx: &mut Tx<'_>, at: &mut Moment<'_>, name: &str) -> Outcome<AccountId> {
+    let name = allowed!(fit_name(name));
+    let own = device::create(tx, name, secs(at.now), at.rng)?;
+    Ok(Ok(own.account))
+}
+
+/// Acts once for a key and gives the same answer to every repetition.
+pub(super) fn answer(
+    cx: &mut Cx<'_, '_, '_>,
+    key: Option<String>,
+    command: Command,
+) -> Outcome<Answer> {
+    let Some(key) = key else {
+        return act(cx, command);
+    };
+    if key.is_empty() || key.len() > KEY_BYTES_MAX || key.starts_with('\0') {
+        let message = format!("an idempotency key has 1 to {KEY_BYTES_MAX} bytes");
+        return Ok(Err(refuse(RefusalKind::Invalid, "bad_key", &message, None)));
+    }
+    let mark = hash(derive::COMMAND, &[&encode(&command)]);
+    if let Some(row) = cx.tx.row::<AnswerRow>(&answer_key(&key))? {
+        return Ok(if row.command == mark {
+            Ok(row.answer)
+        } else {
+            Err(refuse(
+                RefusalKind::Conflict,
+                "key_reused",
+                "this idempotency key was used for another command",
+                Some("use a new key for a new command"),
+            ))
+        });
+    }
+    let result = act(cx, command)?;
+    if let Ok(answer) = &result {
+        let row = AnswerRow {
+            command: mark,
+            answer: answer.clone(),
+        };
+        cx.tx.put(answer_key(&key), &row);
+        cx.tx.put(age_key(cx.at.now, &key), &key);
+    }
+    Ok(result)
+}
+
+fn act(cx: &mut Cx<'_, '_, '_>, command: Command) -> Outcome<Answer> {
+    match command {
+        Command::Create { .. } => Ok(Err(refuse(
+            RefusalKind::Conflict,
+            "account_exists",
+            "this home has an account already",
+            None,
+        ))),
+        Command::Rename { name } => rename(cx, &name),
+        Command::Invite { uses, life } => first::invite(cx, uses, life.unwrap_or(INVITE_LIFE_S)),
+        Command::Add { link, name, note } => add(cx, &link, name, note),
+        Command::Accept { name } => accept(cx, &name),
+        Command::Decline { name } => decline(cx, &name),
+        Command::Block { name } => block(cx, &name),
+        Command::Send { to, text, reply_to } => send(cx, &to, text, reply_to),
+        Command::React { to, emoji } => react(cx, to, emoji),
+        Command::MarkRead { name, upto } => mark_read(cx, &name, upto),
+        Command::WordsWritten => {
+            device::erase_words(cx.tx);
+            Ok(Ok(Answer::Done))
+        }
+    }
+}
+
+fn fit_name(name: &str) -> Result<String, Refusal> {
+    clean_name(name).ok_or_else(|| {
+        let message = format!("a name has 1 to {NAME_BYTES_MAX} bytes and no control characters");
+        refuse(RefusalKind::Invalid, "bad_name", &message, None)
+    })
+}
+
+fn rename(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
+    let name = allowed!(fit_name(name));
+    let account = cx.own.account;
+    if cx.own.name != name {
+        cx.own.name = name;
+        device::save(cx.tx, &cx.own);
+        super::upkeep::tell(cx, kind::PROFILE, 0)?;
+    }
+    Ok(Ok(Answer::Account { account }))
+}
+
+/// A contact by petname or address.
+fn known(cx: &Cx<'_, '_, '_>, name: &str) -> Outcome<ContactRow> {
+    let found = match parse_address(name.trim()) {
+        Some((account, _)) => contact::by_account(cx.tx, &account)?,
+        None => contact::by_name(cx.tx, name)?,
+    };
+    Ok(found.ok_or_else(|| {
+        refuse(
+            RefusalKind::NotFound,
+            "no_such_contact",
+            "there is no contact of that name",
+            Some("`waxwing contacts` and `waxwing requests` list the names"),
+        )
+    }))
+}
+
+fn contact_answer(contact: &ContactRow) -> Answer {
+    Answer::Contact {
+        name: contact.name.clone(),
+        account: contact.account,
+        state: contact.state,
+    }
+}
+
+fn add(
+    cx: &mut Cx<'_, '_, '_>,
+    link: &str,
+    name: Option<String>,
+    note: Option<String>,
+) -> Outcome<Answer> {
+    if parse_address(link.trim()).is_some() {
+        return Ok(Err(refuse(
+            RefusalKind::Policy,
+            "needs_link",
+            "an address alone cannot be added yet: nobody keeps its card for you",
+            Some("ask for an invite link: they make one with `waxwing invite`"),
+        )));
+    }
+    let invite = allowed!(Invite::from_link(link).map_err(|bad| {
+        let hint = match bad {
+            BadLink::Version => "a newer version of waxwing can use it",
+            _ => "a link begins with `waxwing:`; copy all of it",
+        };
+        refuse(
+            RefusalKind::Invalid,
+            "bad_link",
+            &format!("{bad}"),
+            Some(hint),
+        )
+    }));
+    if invite.account == cx.own.account {
+        let hint = Some("send it to somebody else");
+        return Ok(Err(refuse(
+            RefusalKind::Invalid,
+            "own_link",
+            "this is your own link",
+            hint,
+        )));
+    }
+    if secs(cx.at.now) > invite.expires {
+        let hint = Some("ask for a new one");
+        return Ok(Err(refuse(
+            RefusalKind::Policy,
+            "link_expired",
+            "this link has expired",
+            hint,
+        )));
+    }
+    let name = match name {
+        Some(name) => Some(allowed!(fit_name(&name))),
+        None => None,
+    };
+    if note
+        .as_ref()
+        .is_some_and(|note| note.len() > crate::limits::NOTE_BYTES_MAX)
+    {
+        let message = format!("a note has at most {} bytes", crate::limits::NOTE_BYTES_MAX);
+        return Ok(Err(refuse(
+            RefusalKind::Policy,
+            "note_too_long",
+            &message,
+            None,
+        )));
+    }
+    let row = match contact::by_account(cx.tx, &invite.account)? {
+        Some(row) if row.state == ContactState::Connected => {
+            return Ok(Ok(contact_answer(&row)));
+        }
+        Some(row) if row.state == ContactState::Requested => {
+            // They asked us, we take up their link: both want it.
+            return accept(cx, &row.name);
+        }
+        Some(row) if row.state == ContactState::Blocked => {
+            return Ok(Err(refuse(
+                RefusalKind::Conflict,
+                "blocked",
+                "this contact is blocked",
+                Some("`waxwing accept NAME` takes the block back"),
+            )));
+        }
+        known => known,
+    };
+    let count = cx
+        .tx
+        .row::<u64>(&Key::one(Table::Meta, *b"contacts"))?
+        .unwrap_or(0);
+    if row.is_none() && count >= CONTACTS_MAX as u64 {
+        let message = format!("a home has at most {CONTACTS_MAX} contacts");
+        return Ok(Err(refuse(
+            RefusalKind::Policy,
+            "too_many_contacts",
+            &message,
+            None,
+        )));
+    }
+    let contact = first::take_up(cx, row, &invite, name, note)?;
+    Ok(contact.map(|contact| contact_answer(&contact)))
+}
+
+fn accept(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
+    let mut contact = allowed!(known(cx, name)?);
+    match contact.state {
+        ContactState::Connected => {}
+        ContactState::Pending => {
+            return Ok(Err(refuse(
+                RefusalKind::Conflict,
+                "not_a_request",
+                "you asked them; there is nothing to accept",
+                Some("it completes by itself when you meet"),
+            )));
+        }
+        ContactState::Requested | ContactState::Blocked | ContactState::Declined => {
+            contact.state = ContactState::Connected;
+            let held = core::mem::take(&mut contact.held);
+            contact::put(cx.tx, &contact);
+            first::welcome(cx, &contact)?;
+            for letter in held {
+                super::letters::take_in_held(cx, contact.no, &letter)?;
+            }
+            contact = contact::must(cx.tx, contact.no)?;
+        }
+    }
+    Ok(Ok(contact_answer(&contact)))
+}
+
+fn decline(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
+    let mut contact = allowed!(known(cx, name)?);
+    if contact.state != ContactState::Requested {
+        return Ok(Err(refuse(
+            RefusalKind::Conflict,
+            "not_a_request",
+            "there is no request of theirs to decline",
+            Some("`waxwing block NAME` ends a contact"),
+        )));
+    }
+    contact.state = ContactState::Declined;
+    contact.held.clear();
+    contact::put(cx.tx, &contact);
+    cx.log(ChangeKind::Contact { no: contact.no })?;
+    Ok(Ok(contact_answer(&contact)))
+}
+
+fn block(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
+    let mut contact = allowed!(known(cx, name)?);
+    if contact.state != ContactState::Blocked {
+        contact.state = ContactState::Blocked;
+        contact.held.clear();
+        contact.pending = None;
+        contact::put(cx.tx, &contact);
+        for device in outbox::targets(&contact) {
+            outbox::attend_now(cx, contact.no, &device)?;
+        }
+        cx.log(ChangeKind::Contact { no: contact.no })?;
+    }
+    Ok(Ok(contact_answer(&contact)))
+}
+
+/// A contact to whom something may be said.
+fn addressee(cx: &Cx<'_, '_, '_>, name: &str) -> Outcome<ContactRow> {
+    let contact = allowed!(known(cx, name)?);
+    let refusal = match contact.state {
+        ContactState::Pending | ContactState::Connected => return Ok(Ok(contact)),
+        ContactState::Blocked => refuse(
+            RefusalKind::Policy,
+            "blocked",
+            "this contact is blocked",
+            Some("`waxwing accept NAME` takes the block back"),
+        ),
+        ContactState::Requested | ContactState::Declined => refuse(
+            RefusalKind::Policy,
+            "not_accepted",
+            "this is a request that you have not accepted",
+            Some("`waxwing accept NAME` first"),
+        ),
+    };
+    Ok(Err(refusal))
+}
+
+/// The outbox of a contact has room for one more.
+fn has_room(cx: &Cx<'_, '_, '_>, contact: &ContactRow) -> Outcome<()> {
+    let known = !contact.devices.is_empty();
+    let most = if known {
+        OUTBOX_PER_CONTACT_MAX
+    } else {
+        PENDING_MESSAGES_MAX
+    };
+    for device in outbox::targets(contact) {
+        if outbox::state(cx.tx, contact.no, &device)?.waiting >= most {
+            let message = format!("{most} messages wait for this contact already");
+            let hint = Some("they leave when the contact comes back");
+            return Ok(Err(refuse(
+                RefusalKind::Policy,
+                "outbox_full",
+                &message,
+                hint,
+            )));
+        }
+    }
+    Ok(Ok(()))
+}
+
+fn no_such_message() -> Refusal {
+    refuse(
+        RefusalKind::NotFound,
+        "no_such_message",
+        "there is no message with that id",
+        None,
+    )
+}
+
+fn send(cx: &mut Cx<'_, '_, '_>, to: &str, text: String, reply_to: Option<Mid>) -> Outcome<Answer> {
+    let contact = allowed!(addressee(cx, to)?);
+    if text.is_empty() {
+        let hint = Some("write something");
+        return Ok(Err(refuse(
+            RefusalKind::Invalid,
+            "empty_text",
+            "the text is empty",
+            hint,
+        )));
+    }
+    if text.len() > TEXT_BYTES_MAX {
+        let message = format!(
+            "the text has {} bytes; at most {TEXT_BYTES_MAX} fit",
+            text.len()
+        );
+        let hint = Some("send it as a file, or in parts");
+        return Ok(Err(refuse(
+            RefusalKind::Policy,
+            "text_too_long",
+            &message,
+            hint,
+        )));
+    }
+    if let Some(target) = &reply_to {
+        if !view::places(cx.tx, target)?
+            .iter()
+            .any(|place| place.no == contact.no)
+        {
+            return Ok(Err(no_such_message()));
+        }
+    }
+    allowed!(has_room(cx, &contact)?);
+    let body = Body::Text(Text { text, reply_to }).to_typed();
+    let id = say(cx, contact, body)?;
+    let state = match view::places(cx.tx, &id)?.first() {
+        Some(place) => view::get(cx.tx, place.no, &place.order)?.map(|row| row.state),
+        None => None,
+    };
+    Ok(Ok(Answer::Message {
+        id,
+        state: state.unwrap_or(State::Queued),
+    }))
+}
+
+/// Puts a message of ours into the conversation and queues it.
+fn say(
+    cx: &mut Cx<'_, '_, '_>,
+    mut contact: ContactRow,
+    body: TypedBody,
+) -> Result<Mid, StoreError> {
+    let mid = Mid::random(cx.at.rng);
+    let now = cx.at.now;
+    let row = MessageRow {
+        mid,
+        mine: true,
+        body,
+        clock: now.max(contact.clock + 1),
+        sent: now,
+        at: now,
+        state: State::Queued,
+        late: false,
+        reactions: Vec::new(),
+        trails: Vec::new(),
+        read_at: None,
+    };
+    let own = cx.own.account;
+    let order = view::insert(cx.tx, &mut contact, &own, row)?.unwrap_or_default();
+    contact::put(cx.tx, &contact);
+    let key = crate::wire::codec::Blob(order);
+    cx.log(ChangeKind::Message {
+        no: contact.no,
+        key: key.clone(),
+    })?;
+    cx.fresh = Some(mid);
+    for device in outbox::targets(&contact) {
+        let what = What::Message { order: key.clone() };
+        outbox::enqueue(cx, contact.no, &device, mid, what)?;
+        outbox::pump(cx, contact.no, &device)?;
+    }
+    Ok(mid)
+}
+
+fn react(cx: &mut Cx<'_, '_, '_>, to: Mid, emoji: String) -> Outcome<Answer> {
+    let emoji = String::from(emoji.trim());
+    if emoji.len() > REACTION_BYTES_MAX || emoji.chars().any(char::is_control) {
+        let message = "a reaction is one emoji, or nothing to take it back";
+        return Ok(Err(refuse(
+            RefusalKind::Invalid,
+            "bad_reaction",
+            message,
+            None,
+        )));
+    }
+    let Some(place) = view::places(cx.tx, &to)?.into_iter().next() else {
+        return Ok(Err(no_such_message()));
+    };
+    let contact = contact::must(cx.tx, place.no)?;
+    let mut contact = allowed!(addressee(cx, &contact.name)?);
+    allowed!(has_room(cx, &contact)?);
+    let Some(mut message) = view::get(cx.tx, place.no, &place.order)? else {
+        return Ok(Err(no_such_message()));
+    };
+    let mid = Mid::random(cx.at.rng);
+    let clock = cx.at.now.max(contact.clock + 1);
+    contact.clock = clock;
+    contact::put(cx.tx, &contact);
+    let reaction = ReactionRow {
+        mine: true,
+        emoji: emoji.clone(),
+        clock,
+        mid,
+    };
+    view::fold_reaction(&mut message, reaction);
+    view::put(cx.tx, place.no, &place.order, &message);
+    cx.log(ChangeKind::Message {
+        no: place.no,
+        key: place.order,
+    })?;
+    let body = Body::Reaction(Reaction { to, emoji }).to_typed();
+    for device in outbox::targets(&contact) {
+        let what = What::Body {
+            body: body.clone(),
+            clock: Some(clock),
+        };
+        outbox::enqueue(cx, contact.no, &device, mid, what)?;
+        outbox::pump(cx, contact.no, &device)?;
+    }
+    Ok(Ok(Answer::Message {
+        id: to,
+        state: message.state,
+    }))
+}
+
+fn mark_read(cx: &mut Cx<'_, '_, '_>, name: &str, upto: Option<Mid>) -> Outcome<Answer> {
+    let mut contact = allowed!(known(cx, name)?);
+    let last = match upto {
+        None => None,
+        Some(mid) => {
+            let places = view::places(cx.tx, &mid)?;
+            match places.into_iter().find(|place| place.no == contact.no) {
+                Some(place) => Some(place.order),
+                None => return Ok(Err(no_such_message())),
+            }
+        }
+    };
+    let mut mids = Vec::new();
+    for (suffix, order) in view::unread(cx.tx, contact.no, READ_MAX)? {
+        if last.as_ref().is_some_and(|last| order > *last) {
+            continue;
+        }
+        view::clear_unread(cx.tx, &mut contact, suffix);
+        if let Some(mut message) = view::get(cx.tx, contact.no, &order)? {
+            message.read_at = Some(cx.at.now);
+            message.advance(State::Read);
+            view::put(cx.tx, contact.no, &order, &message);
+            mids.push(message.mid);
+        }
+    }
+    contact::put(cx.tx, &contact);
+    if !mids.is_empty() {
+        cx.log(ChangeKind::Contact { no: contact.no })?;
+    }
+    if cx.at.settings.read_receipts && contact.state == ContactState::Connected {
+        for chunk in mids.chunks(RECEIPT_MIDS_MAX) {
+            let receipt = Receipt {
+                mids: chunk.to_vec(),
+                kind: Receipt::READ,
+            };
+            let body = Body::Receipt(receipt).to_typed();
+            for device in outbox::targets(&contact) {
+                let mid = Mid::random(cx.at.rng);
+                let what = What::Body {
+                    body: body.clone(),
+                    clock: None,
+                };
+                outbox::enqueue(cx, contact.no, &device, mid, what)?;
+                outbox::pump(cx, contact.no, &device)?;
+            }
+        }
+    }
+    Ok(Ok(Answer::Marked {
+        count: mids.len() as u64,
+    }))
+}

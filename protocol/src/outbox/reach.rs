@@ -1,0 +1,526 @@
+//! Who is connected, how to reach the others, and when to try again.
+
+use super::receipts::{UNTRACKED, ended};
+use super::{
+    Cx, Item, OutState, Press, Ready, What, drop_item, items, may_send, pump, put_item, put_state,
+    rewind, schedule, state,
+};
+use crate::agenda::{self, Job};
+use crate::discovery::invite::InviteGet;
+use crate::feed::changes::ChangeKind;
+use crate::feed::view::{self, State};
+use crate::frame::Frame;
+use crate::id::{DeviceId, Peer};
+use crate::identity::contact::{
+    self, ContactNo, ContactRow, ContactState, DeviceRow, INVITER, Reach,
+};
+use crate::input::{DialError, SendError};
+use crate::limits::{DIALS_KEPT_MAX, REPAIR_HOLD_MS, RESEND_LETTERS_MAX, RETRY_MS};
+use crate::output::Output;
+use crate::store::{Key, ReadExt, StoreError, Table, Tx};
+use crate::time::{HOUR_MS, Millis};
+use alloc::string::String;
+use alloc::vec::Vec;
+use minicbor::{Decode, Encode};
+
+/// A connection's queue was full: try again after this.
+const BUSY_MS: Millis = 250;
+/// Sends of one letter, over an hour or more, after which a session that still brings the peer's
+/// letters is taken for broken.
+const REPAIR_SENDS: u32 = 8;
+/// Addresses of a dial that are remembered.
+const DIAL_ADDRS_KEPT: usize = 3;
+
+/// A line in the story of how a contact was reached for.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct DialRow {
+    /// When.
+    #[n(0)]
+    pub at: Millis,
+    /// Which device.
+    #[n(1)]
+    pub device: DeviceId,
+    /// What happened.
+    #[n(2)]
+    pub what: DialWhat,
+}
+
+/// What happened on the way to a device.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum DialWhat {
+    /// A connection was tried.
+    #[n(0)]
+    Dialed {
+        /// Where, at most three addresses.
+        #[n(0)]
+        addrs: Vec<String>,
+    },
+    /// No address led there.
+    #[n(1)]
+    Failed {
+        /// Why.
+        #[n(0)]
+        why: DialError,
+        /// Where it had been tried.
+        #[n(1)]
+        addrs: Vec<String>,
+    },
+    /// A connection is there.
+    #[n(2)]
+    Up {
+        /// How.
+        #[n(0)]
+        how: Reach,
+    },
+    /// The connection is gone.
+    #[n(3)]
+    Down,
+}
+
+#[derive(Encode, Decode)]
+struct OnlineRow {
+    /// Rows of earlier runs do not count.
+    #[n(0)]
+    start: u64,
+    #[n(1)]
+    how: Reach,
+}
+
+fn online_key(peer: &Peer) -> Key {
+    Key::one(Table::Online, peer.0)
+}
+
+fn dials_key(no: ContactNo) -> Key {
+    Key::one(Table::Dial, no.to_be_bytes())
+}
+
+fn listen_key() -> Key {
+    Key::one(Table::Own, *b"listen")
+}
+
+fn starts(store: &(impl ReadExt + ?Sized)) -> Result<u64, StoreError> {
+    Ok(store.row(&Key::one(Table::Meta, *b"starts"))?.unwrap_or(0))
+}
+
+/// How a peer is connected right now.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn reach_of(store: &(impl ReadExt + ?Sized), peer: &Peer) -> Result<Option<Reach>, StoreError> {
+    let row: Option<OnlineRow> = store.row(&online_key(peer))?;
+    let Some(row) = row else { return Ok(None) };
+    Ok((row.start == starts(store)?).then_some(row.how))
+}
+
+/// Whether a peer is connected right now.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn is_online(store: &(impl ReadExt + ?Sized), peer: &Peer) -> Result<bool, StoreError> {
+    Ok(reach_of(store, peer)?.is_some())
+}
+
+/// Our addresses.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn listening(store: &(impl ReadExt + ?Sized)) -> Result<Vec<String>, StoreError> {
+    Ok(store.row(&listen_key())?.unwrap_or_default())
+}
+
+/// Takes note of our addresses; says whether they changed.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn set_listening(tx: &mut Tx<'_>, listen: &Vec<String>) -> Result<bool, StoreError> {
+    let changed = listening(tx)? != *listen;
+    if changed {
+        tx.put(listen_key(), listen);
+    }
+    Ok(changed)
+}
+
+/// The story of how a contact was reached for, oldest first.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn dials(store: &(impl ReadExt + ?Sized), no: ContactNo) -> Result<Vec<DialRow>, StoreError> {
+    Ok(store.row(&dials_key(no))?.unwrap_or_default())
+}
+
+fn note(
+    cx: &mut Cx<'_, '_, '_>,
+    no: ContactNo,
+    device: &DeviceId,
+    what: DialWhat,
+) -> Result<(), StoreError> {
+    let mut rows = dials(cx.tx, no)?;
+    while rows.len() >= DIALS_KEPT_MAX as usize {
+        rows.remove(0);
+    }
+    rows.push(DialRow {
+        at: cx.at.now,
+        device: *device,
+        what,
+    });
+    cx.tx.put(dials_key(no), &rows);
+    Ok(())
+}
+
+/// A connection to a peer is ready.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn up(cx: &mut Cx<'_, '_, '_>, peer: &Peer, how: Reach) -> Result<(), StoreError> {
+    let start = starts(cx.tx)?;
+    cx.tx.put(online_key(peer), &OnlineRow { start, how });
+    let Some((no, device)) = contact::by_peer(cx.tx, peer)? else {
+        return Ok(());
+    };
+    let contact = contact::must(cx.tx, no)?;
+    if !may_send(contact.state) {
+        return Ok(());
+    }
+    note(cx, no, &device, DialWhat::Up { how })?;
+    let mut state = state(cx.tx, no, &device)?;
+    state.tries = 0;
+    rewind(cx, no, &device, &mut state)?;
+    let soon = cx.at.now + RETRY_MS[0];
+    if state.waiting > 0 {
+        schedule(cx, no, &device, &mut state, soon);
+    }
+    put_state(cx, no, &device, &state);
+    if contact.state == ContactState::Connected {
+        cx.log(ChangeKind::Reach {
+            no,
+            reach: Some(how),
+        })?;
+    }
+    ask_inviter(cx, &contact, &device, peer)?;
+    super::flush(cx, no, &device)?;
+    pump(cx, no, &device)
+}
+
+/// The last connection to a peer is gone.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn down(cx: &mut Cx<'_, '_, '_>, peer: &Peer) -> Result<(), StoreError> {
+    if !is_online(cx.tx, peer)? {
+        return Ok(());
+    }
+    cx.tx.delete(online_key(peer));
+    let Some((no, device)) = contact::by_peer(cx.tx, peer)? else {
+        return Ok(());
+    };
+    let contact = contact::must(cx.tx, no)?;
+    if !may_send(contact.state) {
+        return Ok(());
+    }
+    note(cx, no, &device, DialWhat::Down)?;
+    let mut state = state(cx.tx, no, &device)?;
+    let soon = cx.at.now + jittered(cx, RETRY_MS[0]);
+    schedule(cx, no, &device, &mut state, soon);
+    put_state(cx, no, &device, &state);
+    if contact.state == ContactState::Connected {
+        cx.log(ChangeKind::Reach { no, reach: None })?;
+    }
+    Ok(())
+}
+
+/// No address led to a peer.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn failed(cx: &mut Cx<'_, '_, '_>, peer: &Peer, why: DialError) -> Result<(), StoreError> {
+    let Some((no, device)) = contact::by_peer(cx.tx, peer)? else {
+        return Ok(());
+    };
+    let row = contact::device(cx.tx, no, &device)?;
+    note(
+        cx,
+        no,
+        &device,
+        DialWhat::Failed {
+            why,
+            addrs: shown(&row),
+        },
+    )
+}
+
+fn shown(row: &DeviceRow) -> Vec<String> {
+    row.addrs.iter().take(DIAL_ADDRS_KEPT).cloned().collect()
+}
+
+/// A frame was not written after all.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn undelivered(
+    cx: &mut Cx<'_, '_, '_>,
+    peer: &Peer,
+    id: u64,
+    why: SendError,
+) -> Result<(), StoreError> {
+    let Some((no, device)) = contact::by_peer(cx.tx, peer)? else {
+        return Ok(());
+    };
+    let mut state = state(cx.tx, no, &device)?;
+    if id != UNTRACKED && id < state.cursor {
+        let Some((_, item)) = items(cx, no, &device, id, 1)?
+            .into_iter()
+            .find(|(s, _)| *s == id)
+        else {
+            return Ok(());
+        };
+        if let What::Message { order } = &item.what {
+            if let Some(mut message) = view::get(cx.tx, no, order)? {
+                message.trail(&device).failed_at = Some(cx.at.now);
+                view::put(cx.tx, no, order, &message);
+            }
+        }
+        state.cursor = id;
+        let before = items(cx, no, &device, 0, state.flying as usize)?;
+        let flying = before.iter().filter(|(seq, _)| *seq < id).count();
+        state.flying = u32::try_from(flying).unwrap_or(u32::MAX);
+    }
+    let wait = match why {
+        SendError::Busy => BUSY_MS,
+        SendError::NotConnected => RETRY_MS[0],
+    };
+    let at = cx.at.now + wait;
+    schedule(cx, no, &device, &mut state, at);
+    put_state(cx, no, &device, &state);
+    Ok(())
+}
+
+/// Looks after a device: gives up what is too old, sends again what was not receipted, or dials.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn attend(
+    cx: &mut Cx<'_, '_, '_>,
+    no: ContactNo,
+    device: &DeviceId,
+    set: Millis,
+) -> Result<(), StoreError> {
+    let mut state = state(cx.tx, no, device)?;
+    if state.attend_at != Some(set) {
+        return Ok(());
+    }
+    state.attend_at = None;
+    let contact = contact::must(cx.tx, no)?;
+    let row = contact::device(cx.tx, no, device)?;
+    if !may_send(contact.state) {
+        return refuse(cx, &contact, device, state);
+    }
+    give_up(cx, no, device, &mut state)?;
+    let online = match row.peer {
+        Some(peer) => is_online(cx.tx, &peer)?.then_some(peer),
+        None => None,
+    };
+    match (online, row.peer) {
+        (Some(peer), _) => {
+            let again = resend(cx, &contact, &row, device, &peer, &mut state)?;
+            if again || state.flying > 0 {
+                next_try(cx, no, device, &mut state);
+            }
+            put_state(cx, no, device, &state);
+            if ask_inviter(cx, &contact, device, &peer)? {
+                let mut state = super::state(cx.tx, no, device)?;
+                next_try(cx, no, device, &mut state);
+                put_state(cx, no, device, &state);
+            }
+            pump(cx, no, device)
+        }
+        (None, Some(peer)) => {
+            dial(cx, no, device, &row, peer)?;
+            next_try(cx, no, device, &mut state);
+            put_state(cx, no, device, &state);
+            Ok(())
+        }
+        (None, None) => {
+            put_state(cx, no, device, &state);
+            Ok(())
+        }
+    }
+}
+
+fn dial(
+    cx: &mut Cx<'_, '_, '_>,
+    no: ContactNo,
+    device: &DeviceId,
+    row: &DeviceRow,
+    peer: Peer,
+) -> Result<(), StoreError> {
+    if row.addrs.is_empty() {
+        return note(
+            cx,
+            no,
+            device,
+            DialWhat::Failed {
+                why: DialError::NoAddress,
+                addrs: Vec::new(),
+            },
+        );
+    }
+    note(cx, no, device, DialWhat::Dialed { addrs: shown(row) })?;
+    cx.out.push(Output::Dial {
+        peer,
+        addrs: row.addrs.clone(),
+    });
+    Ok(())
+}
+
+fn next_try(cx: &mut Cx<'_, '_, '_>, no: ContactNo, device: &DeviceId, state: &mut OutState) {
+    let wait = RETRY_MS[(state.tries as usize).min(RETRY_MS.len() - 1)];
+    state.tries = state.tries.saturating_add(1);
+    let at = cx.at.now + jittered(cx, wait);
+    schedule(cx, no, device, state, at);
+}
+
+/// A waiting time and up to a tenth more, so that many nodes do not knock at once.
+fn jittered(cx: &mut Cx<'_, '_, '_>, wait: Millis) -> Millis {
+    let mut dice = [0; 4];
+    cx.at.rng.fill_bytes(&mut dice);
+    wait + u64::from(u32::from_be_bytes(dice)) % (wait / 10).max(1)
+}
+
+/// Gives up items that have lived too long.
+fn give_up(
+    cx: &mut Cx<'_, '_, '_>,
+    no: ContactNo,
+    device: &DeviceId,
+    state: &mut OutState,
+) -> Result<(), StoreError> {
+    for (seq, item) in items(cx, no, device, 0, RESEND_LETTERS_MAX)? {
+        if item.dies() > cx.at.now {
+            break;
+        }
+        drop_item(cx, no, device, state, seq, &item);
+        ended(cx, no, &item.what, State::Expired)?;
+    }
+    Ok(())
+}
+
+/// Drops what waits for somebody to whom nothing may be sent any more, some items at a time.
+fn refuse(
+    cx: &mut Cx<'_, '_, '_>,
+    contact: &ContactRow,
+    device: &DeviceId,
+    mut state: OutState,
+) -> Result<(), StoreError> {
+    let no = contact.no;
+    let page = items(cx, no, device, 0, RESEND_LETTERS_MAX)?;
+    let more = page.len() == RESEND_LETTERS_MAX;
+    for (seq, item) in page {
+        drop_item(cx, no, device, &mut state, seq, &item);
+        ended(cx, no, &item.what, State::Refused)?;
+    }
+    if more {
+        let now = cx.at.now;
+        schedule(cx, no, device, &mut state, now);
+    }
+    put_state(cx, no, device, &state);
+    Ok(())
+}
+
+/// Sends items in flight again that have waited for their receipt. Says whether there were any.
+fn resend(
+    cx: &mut Cx<'_, '_, '_>,
+    contact: &ContactRow,
+    row: &DeviceRow,
+    device: &DeviceId,
+    peer: &Peer,
+    state: &mut OutState,
+) -> Result<bool, StoreError> {
+    let no = contact.no;
+    let mut any = false;
+    let mut broken: Option<Item> = None;
+    let mut press = Press {
+        contact,
+        row,
+        device: *device,
+        session: None,
+    };
+    for (seq, mut item) in items(cx, no, device, 0, RESEND_LETTERS_MAX)? {
+        if seq >= state.cursor {
+            break;
+        }
+        if item
+            .last_sent
+            .is_some_and(|at| cx.at.now.saturating_sub(at) < RETRY_MS[0])
+        {
+            continue;
+        }
+        let Ready::Frame(bytes) = press.letter(cx, &mut item)? else {
+            continue;
+        };
+        any = true;
+        cx.out.push(Output::Send {
+            to: *peer,
+            id: seq,
+            bytes,
+        });
+        item.last_sent = Some(cx.at.now);
+        item.sends += 1;
+        put_item(cx, no, device, seq, &item);
+        super::sent(cx, no, device, &item)?;
+        let sealed_at = item.sealed.as_ref().map_or(cx.at.now, |s| s.at);
+        if item.sends >= REPAIR_SENDS && row.heard > sealed_at + HOUR_MS {
+            broken.get_or_insert(item);
+        }
+    }
+    press.finish(cx);
+    if let Some(sealed) = broken.and_then(|item| item.sealed) {
+        let at = cx.at.now + REPAIR_HOLD_MS;
+        let job = Job::Repair {
+            no,
+            device: *device,
+            session: sealed.session,
+            n: 0,
+        };
+        agenda::at(cx.tx, at, &job);
+    }
+    Ok(any)
+}
+
+/// Asks a connected inviter for the invite's objects. Says whether it asked.
+fn ask_inviter(
+    cx: &mut Cx<'_, '_, '_>,
+    contact: &ContactRow,
+    device: &DeviceId,
+    peer: &Peer,
+) -> Result<bool, StoreError> {
+    let Some(pending) = contact.pending.as_ref().filter(|_| *device == INVITER) else {
+        return Ok(false);
+    };
+    let get = InviteGet {
+        version: 1,
+        id: pending.id,
+    };
+    let bytes = Frame::InviteGet(get).to_bytes();
+    cx.out.push(Output::Send {
+        to: *peer,
+        id: UNTRACKED,
+        bytes,
+    });
+    Ok(true)
+}
+
+/// Reaches for a device at once: asks or sends if it is connected, dials otherwise.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn attend_now(
+    cx: &mut Cx<'_, '_, '_>,
+    no: ContactNo,
+    device: &DeviceId,
+) -> Result<(), StoreError> {
+    let mut state = state(cx.tx, no, device)?;
+    state.tries = 0;
+    state.attend_at = Some(cx.at.now);
+    put_state(cx, no, device, &state);
+    let now = cx.at.now;
+    attend(cx, no, device, now)
+}
