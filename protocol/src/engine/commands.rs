@@ -414,13 +414,12 @@ fn send(cx: &mut Cx<'_, '_, '_>, to: &str, text: String, reply_to: Option<Mid>) 
             hint,
         )));
     }
-    if let Some(target) = &reply_to {
-        if !view::places(cx.tx, target)?
+    if let Some(target) = &reply_to
+        && !view::places(cx.tx, target)?
             .iter()
             .any(|place| place.no == contact.no)
-        {
-            return Ok(Err(no_such_message()));
-        }
+    {
+        return Ok(Err(no_such_message()));
     }
     allowed!(has_room(cx, &contact)?);
     let body = Body::Text(Text { text, reply_to }).to_typed();

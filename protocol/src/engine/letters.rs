@@ -402,10 +402,10 @@ fn introduce(
     contact: &mut ContactRow,
     profile: &Profile,
 ) -> Result<bool, StoreError> {
-    if contact.state == ContactState::Requested {
-        if let Some(note) = &profile.note {
-            contact.note = note.clone();
-        }
+    if contact.state == ContactState::Requested
+        && let Some(note) = &profile.note
+    {
+        contact.note = note.clone();
     }
     let Some(name) = clean_name(&profile.name).filter(|_| !contact.name_given) else {
         return Ok(false);
@@ -464,10 +464,8 @@ fn bind(
     row.addrs.clone_from(&ids.addrs);
     contact::put_device(cx.tx, contact.no, device, &row);
     contact::bind_peer(cx.tx, &ids.peer, contact.no, device);
-    if moved {
-        if let Some(how) = outbox::reach_of(cx.tx, &ids.peer)? {
-            outbox::up(cx, &ids.peer, how)?;
-        }
+    if moved && let Some(how) = outbox::reach_of(cx.tx, &ids.peer)? {
+        outbox::up(cx, &ids.peer, how)?;
     }
     Ok(())
 }

@@ -273,11 +273,11 @@ pub fn undelivered(
         else {
             return Ok(());
         };
-        if let What::Message { order } = &item.what {
-            if let Some(mut message) = view::get(cx.tx, no, order)? {
-                message.trail(&device).failed_at = Some(cx.at.now);
-                view::put(cx.tx, no, order, &message);
-            }
+        if let What::Message { order } = &item.what
+            && let Some(mut message) = view::get(cx.tx, no, order)?
+        {
+            message.trail(&device).failed_at = Some(cx.at.now);
+            view::put(cx.tx, no, order, &message);
         }
         state.cursor = id;
         let before = items(cx, no, &device, 0, state.flying as usize)?;

@@ -141,10 +141,10 @@ pub fn receipt(
         State::Delivered
     };
     for mid in &receipt.mids {
-        if let Some(seq) = cx.tx.row::<u64>(&mid_key(no, device, mid))? {
-            if let Some(item) = cx.tx.row(&item_key(no, device, seq))? {
-                drop_item(cx, no, device, &mut state, seq, &item);
-            }
+        if let Some(seq) = cx.tx.row::<u64>(&mid_key(no, device, mid))?
+            && let Some(item) = cx.tx.row(&item_key(no, device, seq))?
+        {
+            drop_item(cx, no, device, &mut state, seq, &item);
         }
         let Some((order, mut message)) = view::find(cx.tx, no, true, mid)? else {
             continue;
