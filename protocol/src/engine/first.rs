@@ -567,29 +567,26 @@ fn believe(
     };
     let known = contact::by_account(cx.tx, &chain.account)?;
     let stored: Option<AccountRow> = cx.tx.row(&account_key(&chain.account))?;
-    // A higher list that is stored decides which devices there are.
-    let devices = match stored.map(|row| (row.chain(), row.devices())) {
-        Some((Ok(stored), Ok(devices))) if stored.list_ref > chain.list_ref => devices,
-        Some((_, Ok(devices))) => {
-            let gone = |id| chain.list.devices.iter().all(|d| d.id != id);
-            chain
-                .list
-                .devices
-                .iter()
-                .filter(|d| devices.iter().any(|old| old.id == d.id) || !gone(d.id))
-                .cloned()
-                .collect()
+    // What is stored may be newer, and remembers every revocation.
+    let devices = match stored {
+        Some(mut row) => {
+            let merged = row.merge(&ident.statement, &ident.list, &chain);
+            merged.and_then(|_| row.devices()).unwrap_or_default()
         }
-        _ => chain.list.devices.clone(),
+        None => chain
+            .list
+            .devices
+            .iter()
+            .filter(|d| !chain.list.revoked.contains(&d.id))
+            .cloned()
+            .collect(),
     };
-    let revoked = |id: &DeviceId| chain.list.revoked.contains(id);
     let listed = devices
         .iter()
         .any(|d| d.id == ident.device && d.dik == ident.dik);
     let sound = chain.account == ident.account
         && chain.account != cx.own.account
         && listed
-        && !revoked(&ident.device)
         && ident.born <= now + CLOCK_SKEW_S;
     let proven = !matches!(pass, Pass::None);
     let fresh = match chain.freshness(now) {

@@ -18,7 +18,7 @@ use crate::input::{DialError, SendError};
 use crate::limits::{DIALS_KEPT_MAX, REPAIR_HOLD_MS, RESEND_LETTERS_MAX, RETRY_MS};
 use crate::output::Output;
 use crate::store::{Key, ReadExt, StoreError, Table, Tx};
-use crate::time::{HOUR_MS, Millis};
+use crate::time::{HOUR_MS, Millis, secs};
 use alloc::string::String;
 use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
@@ -315,6 +315,10 @@ pub fn attend(
         return refuse(cx, &contact, device, state);
     }
     give_up(cx, no, device, &mut state)?;
+    if *device == INVITER && !still_open(cx, contact.clone())? {
+        put_state(cx, no, device, &state);
+        return Ok(());
+    }
     let online = match row.peer {
         Some(peer) => is_online(cx.tx, &peer)?.then_some(peer),
         None => None,
@@ -343,6 +347,21 @@ pub fn attend(
             put_state(cx, no, device, &state);
             Ok(())
         }
+    }
+}
+
+/// Whether an inviter is still worth reaching for; says so to the user once it is not.
+fn still_open(cx: &mut Cx<'_, '_, '_>, mut contact: ContactRow) -> Result<bool, StoreError> {
+    match &contact.pending {
+        Some(pending) if secs(cx.at.now) <= pending.expires => Ok(true),
+        Some(_) => {
+            contact.pending = None;
+            contact::put(cx.tx, &contact);
+            let text = "the link expired before their node was reached; ask for a new one";
+            cx.notice(Some(contact.no), "link_expired", text)?;
+            Ok(false)
+        }
+        None => Ok(false),
     }
 }
 
