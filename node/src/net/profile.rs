@@ -29,8 +29,9 @@ pub(super) struct Limits {
 /// so that a peer that restarts often is never locked out by its own dead connections.
 pub(super) const LINKS_PER_PEER_MAX: usize = 3;
 
-/// Connections per peer that are let in at all: one more than may stay, for the moment of change.
-pub(super) const CONNECTIONS_PER_PEER_MAX: u32 = LINKS_PER_PEER_MAX as u32 + 1;
+/// Connections per peer that are let in at all: more than may stay, because one that gives way
+/// still writes what waits.
+pub(super) const CONNECTIONS_PER_PEER_MAX: u32 = 2 * LINKS_PER_PEER_MAX as u32;
 
 /// What one connection may cost in memory on a bridge (measured ~75 KiB, twice that planned).
 const CONNECTION_BYTES: u64 = 150 * 1024;

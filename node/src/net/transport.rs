@@ -82,7 +82,11 @@ fn direct(
             .authenticate(noise::Config::new(keypair)?)
             .multiplex(mux)
             .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
-            .map_err(|error| from_source(&error));
+            // Connecting, authenticating or multiplexing failed: the first has the system's reason.
+            .map_err(|error| match error.left().and_then(|error| error.left()) {
+                Some(error) => error,
+                None => io::ErrorKind::InvalidData.into(),
+            });
         OptionalTransport::some(transport)
     } else {
         OptionalTransport::none()
@@ -126,19 +130,4 @@ fn from_dns(error: dns::Error<io::Error>) -> io::Error {
         },
         other => io::Error::other(other.to_string()),
     }
-}
-
-/// The first input/output error below the upgrades, or just another error.
-fn from_source(error: &(dyn std::error::Error + 'static)) -> io::Error {
-    let mut layer = Some(error);
-    while let Some(error) = layer {
-        if let Some(io) = error.downcast_ref::<io::Error>() {
-            return match io.raw_os_error() {
-                Some(code) => io::Error::from_raw_os_error(code),
-                None => io.kind().into(),
-            };
-        }
-        layer = error.source();
-    }
-    io::ErrorKind::Other.into()
 }
