@@ -1,1 +1,367 @@
-//! The network: libp2p, one frame stream per connection.
+//! The network: libp2p over QUIC and TCP, one frame stream per connection.
+//!
+//! This module never looks into a frame and decides nothing about messages. It keeps at most one
+//! *link* per peer in the engine's eyes, carries whole frames over it in order, and says when it
+//! came up, when it went, and which frames it did not write. Nothing personal goes into the log.
+//!
+//! A task runs the swarm (`task`), one task per link reads and writes (`link`), and one forwards
+//! reports to the engine. The engine's thread calls [`Net::send`], [`Net::dial`] and
+//! [`Net::penalty`], which never wait.
+
+mod addr;
+mod behaviour;
+mod dial;
+mod frames;
+mod gate;
+mod link;
+mod links;
+mod listen;
+mod penalty;
+mod profile;
+mod pulse;
+mod task;
+mod transport;
+
+#[cfg(test)]
+mod tests;
+
+pub use profile::Profile;
+
+use crate::runtime::EngineHandle;
+use behaviour::Behaviour;
+use dial::Request;
+use libp2p::Swarm;
+use libp2p::core::transport::TransportError;
+use libp2p::identity::Keypair;
+use libp2p::multiaddr::{Multiaddr, Protocol};
+use links::Links;
+use listen::Plan;
+use penalty::Budgets;
+use std::collections::HashSet;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use task::{State, Task};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use waxwing_protocol::id::Peer;
+use waxwing_protocol::input::{DialError, Input, SendError};
+use waxwing_protocol::limits::{ADDRS_MAX, CONTACTS_MAX};
+use waxwing_protocol::private::Secret;
+
+/// Dials that wait for their turn: at start the engine dials every contact.
+const REQUESTS_MAX: usize = CONTACTS_MAX;
+/// Orders from the engine's thread to the swarm's task.
+const CONTROL_MAX: usize = 256;
+/// Reports that wait for the engine. As many as there can be dials to report on.
+const REPORTS_MAX: usize = REQUESTS_MAX;
+/// Streams that a peer may be negotiating on one connection.
+const NEGOTIATING_MAX: usize = 8;
+
+/// What the network needs to start.
+#[derive(Clone, Debug)]
+pub struct NetConfig {
+    /// Seed of the node's Ed25519 key, from which its PeerId follows.
+    pub seed: Secret<32>,
+    /// Multiaddrs to listen on (`/ip4/…/tcp/N`, `/ip6/…/udp/N/quic-v1`; port 0 draws one); empty
+    /// for QUIC and TCP on all interfaces, IPv4 and IPv6.
+    pub listen: Vec<String>,
+    /// Ports drawn last time, used if `listen` is empty.
+    pub remembered: Ports,
+    /// How many connections to bear.
+    pub profile: Profile,
+}
+
+/// Ports of the default listeners. Stored in the home, so that friends find the node again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Ports {
+    /// TCP over IPv4.
+    pub tcp4: Option<u16>,
+    /// QUIC over IPv4.
+    pub udp4: Option<u16>,
+    /// TCP over IPv6.
+    pub tcp6: Option<u16>,
+    /// QUIC over IPv6.
+    pub udp6: Option<u16>,
+}
+
+/// Why the network did not start.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NetError {
+    /// The text is no multiaddr that a node can listen on.
+    #[error("`{address}` is not an address to listen on")]
+    Address {
+        /// As given.
+        address: String,
+    },
+    /// More addresses than a node listens on.
+    #[error("too many addresses to listen on: at most {most}")]
+    TooMany {
+        /// The bound.
+        most: usize,
+    },
+    /// A given address cannot be listened on.
+    #[error("cannot listen on `{address}`: {reason}")]
+    Listen {
+        /// As given.
+        address: String,
+        /// The system's reason.
+        reason: io::ErrorKind,
+        /// What to try.
+        hint: &'static str,
+    },
+    /// None of the default listeners could be opened.
+    #[error("cannot listen on any interface: {reason}")]
+    NoListener {
+        /// The system's last reason.
+        reason: io::ErrorKind,
+    },
+    /// The node's key or the keys of the handshake could not be made.
+    #[error("the node's network key cannot be used")]
+    Key,
+}
+
+impl NetError {
+    /// What to try.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Address { .. } => {
+                "write /ip4/ADDRESS/udp/PORT/quic-v1 or /ip4/ADDRESS/tcp/PORT (ip6 likewise)"
+            }
+            Self::TooMany { .. } => "a wildcard such as /ip4/0.0.0.0/… covers all interfaces",
+            Self::Listen { hint, .. } => hint,
+            Self::NoListener { .. } => "check whether this program may open network sockets",
+            Self::Key => "the home may be damaged",
+        }
+    }
+}
+
+/// Orders to the swarm's task.
+enum Control {
+    /// Close the peer's connections and refuse it for a while.
+    CutOff(Peer),
+}
+
+/// What the engine's thread and the tasks share.
+struct Shared {
+    me: Peer,
+    id: libp2p::PeerId,
+    links: Links,
+    budgets: Mutex<Budgets>,
+    /// Peers with a dial waiting or under way: a second one would tell nothing new.
+    dialing: Mutex<HashSet<Peer>>,
+    addresses: Mutex<Vec<Multiaddr>>,
+    reports: mpsc::Sender<Input>,
+}
+
+impl Shared {
+    fn report(&self, input: Input) {
+        // The queue has room for a report on every dial there can be; if the engine is so far
+        // behind that it is full, the engine's own retry makes up for the lost one.
+        if self.reports.try_send(input).is_err() {
+            tracing::warn!("the engine is far behind: a report from the network was lost");
+        }
+    }
+
+    fn dialed(&self, peer: &Peer) {
+        lock(&self.dialing).remove(peer);
+    }
+
+    /// True if they are others than before.
+    fn set_addresses(&self, new: Vec<Multiaddr>) -> bool {
+        let mut addresses = lock(&self.addresses);
+        let changed = *addresses != new;
+        *addresses = new;
+        changed
+    }
+
+    fn listen(&self) -> Vec<String> {
+        lock(&self.addresses)
+            .iter()
+            .map(Multiaddr::to_string)
+            .collect()
+    }
+
+    fn advertise(&self) -> Vec<String> {
+        let addresses = lock(&self.addresses);
+        let named = addresses.iter().take(ADDRS_MAX).cloned();
+        named
+            .map(|addr| addr.with(Protocol::P2p(self.id)).to_string())
+            .collect()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The running network. Dropping it stops it without a goodbye to the peers' queues; prefer
+/// [`Net::shutdown`].
+pub struct Net {
+    shared: Arc<Shared>,
+    requests: mpsc::Sender<Request>,
+    control: mpsc::Sender<Control>,
+    ports: Ports,
+    stop: watch::Sender<bool>,
+    tasks: Mutex<Option<[JoinHandle<()>; 2]>>,
+}
+
+/// Starts the network on the current tokio runtime; returns once every listener is open.
+///
+/// # Errors
+/// [`NetError`] if an address in `config.listen` cannot be listened on, or none of the defaults.
+pub async fn start(config: NetConfig, engine: EngineHandle) -> Result<Net, NetError> {
+    let mut seed = *config.seed.expose();
+    // Wipes the copy.
+    let keypair = Keypair::ed25519_from_bytes(&mut seed).map_err(|_| NetError::Key)?;
+    let id = keypair.public().to_peer_id();
+    let me = addr::from_peer_id(&id).ok_or(NetError::Key)?;
+    let plan = Plan::new(&config.listen, config.remembered)?;
+    let transports = plan.transports();
+    let transport = transport::build(&keypair, &transports).map_err(|_| NetError::Key)?;
+    let limits = config.profile.limits();
+    let settings = libp2p::swarm::Config::with_tokio_executor()
+        .with_idle_connection_timeout(task::OPEN_TIMEOUT)
+        .with_max_negotiating_inbound_streams(NEGOTIATING_MAX)
+        .with_smart_dial();
+    let behaviour = Behaviour::new(&keypair, limits);
+    let mut swarm = Swarm::new(transport, behaviour, id, settings);
+
+    let opened = plan.open(|wanted| {
+        swarm.listen_on(wanted).map_err(|error| match error {
+            TransportError::MultiaddrNotSupported(_) => io::ErrorKind::Unsupported.into(),
+            TransportError::Other(error) => dial::kind(&error).into(),
+        })
+    });
+    let (listeners, drawn) = opened?;
+    let ports = if config.listen.is_empty() {
+        drawn
+    } else {
+        config.remembered
+    };
+
+    let (reports, reported) = mpsc::channel(REPORTS_MAX);
+    let (requests, asked) = mpsc::channel(REQUESTS_MAX);
+    let (control, orders) = mpsc::channel(CONTROL_MAX);
+    let (stop, stopped) = watch::channel(false);
+    let shared = Arc::new(Shared {
+        me,
+        id,
+        links: Links::default(),
+        budgets: Mutex::default(),
+        dialing: Mutex::default(),
+        addresses: Mutex::default(),
+        reports,
+    });
+    let mut task = Task {
+        swarm,
+        shared: Arc::clone(&shared),
+        engine: engine.clone(),
+        transports,
+        requests: asked,
+        control: orders,
+        stop: stopped.clone(),
+        state: State::default(),
+    };
+    task.settle(&listeners).await;
+    let tasks = [
+        tokio::spawn(task.run()),
+        tokio::spawn(report(reported, engine, stopped)),
+    ];
+    Ok(Net {
+        shared,
+        requests,
+        control,
+        ports,
+        stop,
+        tasks: Mutex::new(Some(tasks)),
+    })
+}
+
+/// Forwards reports to the engine, waiting where the swarm's task must not.
+async fn report(
+    mut reports: mpsc::Receiver<Input>,
+    engine: EngineHandle,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        let input = tokio::select! {
+            Some(input) = reports.recv() => input,
+            _ = stop.changed() => return,
+        };
+        tokio::select! {
+            taken = engine.input(input) => if taken.is_err() { return },
+            _ = stop.changed() => return,
+        }
+    }
+}
+
+impl Net {
+    /// Queues a frame for the peer's newest link. Never waits. A frame that was queued but not
+    /// written comes back as [`Input::Undelivered`].
+    ///
+    /// # Errors
+    /// [`SendError::NotConnected`] without a link, [`SendError::Busy`] if its queue is full.
+    pub fn send(&self, to: Peer, id: u64, bytes: Vec<u8>) -> Result<(), SendError> {
+        self.shared.links.send(to, id, bytes)
+    }
+
+    /// Connects to a peer unless it is connected or being dialed. Never waits. Success shows as
+    /// [`Input::Up`], failure as one [`Input::DialFailed`].
+    pub fn dial(&self, peer: Peer, addrs: Vec<String>) {
+        if self.shared.links.contains(&peer) || !lock(&self.shared.dialing).insert(peer) {
+            return;
+        }
+        if self.requests.try_send(Request { peer, addrs }).is_err() {
+            self.shared.dialed(&peer);
+            let why = DialError::Other;
+            self.shared.report(Input::DialFailed { peer, why });
+        }
+    }
+
+    /// Charges a peer's budget; one that used it up is cut off for a while. Never waits.
+    pub fn penalty(&self, peer: Peer, points: u32) {
+        let exhausted = lock(&self.shared.budgets).charge(peer, points, Instant::now());
+        // A full queue means that 256 peers are being cut off: this one's next offence will do.
+        if exhausted && self.control.try_send(Control::CutOff(peer)).is_err() {
+            tracing::warn!("too many peers to cut off at once");
+        }
+    }
+
+    /// Addresses that are listened on, wildcards expanded, best first, without `/p2p/`.
+    pub fn listen(&self) -> Vec<String> {
+        self.shared.listen()
+    }
+
+    /// The best of them, at most [`ADDRS_MAX`], with `/p2p/`, for others to dial.
+    pub fn advertise(&self) -> Vec<String> {
+        self.shared.advertise()
+    }
+
+    /// Ports to remember for the next start.
+    pub fn ports(&self) -> Ports {
+        self.ports
+    }
+
+    /// The node's PeerId (`12D3…`).
+    pub fn peer_id(&self) -> String {
+        self.shared.id.to_string()
+    }
+
+    /// The key inside the PeerId: how other engines name this node.
+    pub fn peer(&self) -> Peer {
+        self.shared.me
+    }
+
+    /// Writes what waits, says goodbye to all peers, ends all tasks. Takes at most a few seconds;
+    /// needs an engine that still takes inputs. A second call does nothing.
+    pub async fn shutdown(&self) {
+        let _ = self.stop.send(true);
+        let tasks = lock(&self.tasks).take();
+        for task in tasks.into_iter().flatten() {
+            if task.await.is_err() {
+                tracing::error!("a task of the network broke down");
+            }
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! The table of links: who is connected, and over which link frames leave.
+//!
+//! A *link* is a connection whose frame stream is open. A peer may have several; frames are read
+//! from all of them and written to the newest. The engine sees one: `Up` when the first comes,
+//! `Down` then `Up` when another one takes over, `Down` when the last one went. Everything that
+//! concerns one peer reaches the engine under that peer's `order` lock, so frames never stand
+//! outside an `Up` and its `Down`.
+
+use super::profile::LINKS_PER_PEER_MAX;
+use crate::runtime::{EngineError, EngineHandle};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc::{self, error::TrySendError};
+use waxwing_protocol::id::Peer;
+use waxwing_protocol::input::{Input, Reach, SendError};
+use waxwing_protocol::limits::{FRAME_BYTES_MAX, RESEND_LETTERS_MAX};
+
+/// Frames that may wait on one link: what the engine resends when a peer comes up, and as much
+/// again for new ones, twice.
+const QUEUE_FRAMES: usize = 4 * RESEND_LETTERS_MAX;
+/// Bytes that may wait on one link.
+const QUEUE_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes that may wait on all links together, so that many stalled peers cannot eat the memory.
+const QUEUE_BYTES_ALL: usize = 64 * 1024 * 1024;
+
+const _: () = {
+    assert!(QUEUE_BYTES >= FRAME_BYTES_MAX);
+    assert!(QUEUE_BYTES_ALL >= QUEUE_BYTES);
+};
+
+/// One frame on its way out.
+pub(super) struct Outgoing {
+    pub(super) id: u64,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// The receiving end of a link's queue.
+pub(super) type Queue = mpsc::Receiver<Outgoing>;
+
+/// The table. Shared by the engine's thread, which sends, and the link tasks.
+#[derive(Default)]
+pub(super) struct Links {
+    table: Mutex<Table>,
+    /// Bytes waiting on all links.
+    waiting: AtomicUsize,
+    numbers: AtomicU64,
+}
+
+#[derive(Default)]
+struct Table {
+    peers: HashMap<Peer, Entry>,
+    /// No new links: the node shuts down.
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Entry {
+    order: Arc<tokio::sync::Mutex<()>>,
+    /// Oldest first; the last one is written to.
+    links: Vec<Slot>,
+    /// The engine was told `Up` last.
+    up: bool,
+}
+
+struct Slot {
+    number: u64,
+    /// Dropped to tell the link to write what waits and close.
+    queue: Option<mpsc::Sender<Outgoing>>,
+    state: Arc<LinkState>,
+}
+
+/// What the table and the link's task both look at.
+#[derive(Default)]
+pub(super) struct LinkState {
+    /// Bytes in the link's queue.
+    waiting: AtomicUsize,
+    /// Frames to this peer are written here.
+    pub(super) is_written_to: AtomicBool,
+}
+
+/// A link's place in the table.
+pub(super) struct Place {
+    pub(super) peer: Peer,
+    pub(super) state: Arc<LinkState>,
+    number: u64,
+    order: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Links {
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a frame into the queue of the peer's newest link. Never waits.
+    pub(super) fn send(&self, to: Peer, id: u64, bytes: Vec<u8>) -> Result<(), SendError> {
+        let length = bytes.len();
+        if length == 0 || length > FRAME_BYTES_MAX {
+            tracing::error!(length, "a frame of an impossible length was not sent");
+            return Err(SendError::NotConnected);
+        }
+        let table = self.lock();
+        let slot = table.peers.get(&to).and_then(|entry| entry.links.last());
+        let Some((slot, queue)) = slot.and_then(|slot| Some((slot, slot.queue.as_ref()?))) else {
+            return Err(SendError::NotConnected);
+        };
+        // Only this call adds, and it does so under the lock: the bounds hold exactly.
+        if slot.state.waiting.load(Relaxed) + length > QUEUE_BYTES
+            || self.waiting.load(Relaxed) + length > QUEUE_BYTES_ALL
+        {
+            return Err(SendError::Busy);
+        }
+        slot.state.waiting.fetch_add(length, Relaxed);
+        self.waiting.fetch_add(length, Relaxed);
+        queue.try_send(Outgoing { id, bytes }).map_err(|error| {
+            self.took(&slot.state, length);
+            match error {
+                TrySendError::Full(_) => SendError::Busy,
+                TrySendError::Closed(_) => SendError::NotConnected,
+            }
+        })
+    }
+
+    /// The link took so many bytes out of its queue.
+    pub(super) fn took(&self, state: &LinkState, bytes: usize) {
+        state.waiting.fetch_sub(bytes, Relaxed);
+        self.waiting.fetch_sub(bytes, Relaxed);
+    }
+
+    /// Whether a link to the peer is open.
+    pub(super) fn contains(&self, peer: &Peer) -> bool {
+        self.lock()
+            .peers
+            .get(peer)
+            .is_some_and(|entry| !entry.links.is_empty())
+    }
+
+    /// Links that are open.
+    pub(super) fn count(&self) -> usize {
+        let table = self.lock();
+        table.peers.values().map(|entry| entry.links.len()).sum()
+    }
+
+    /// Lets no link in any more and tells all to write what waits and close.
+    pub(super) fn close(&self) {
+        let mut table = self.lock();
+        table.closed = true;
+        for entry in table.peers.values_mut() {
+            for slot in &mut entry.links {
+                slot.queue = None;
+            }
+        }
+    }
+
+    /// Enters a new link, which is written to from now on, and tells the engine. `None` if the
+    /// node shuts down.
+    pub(super) async fn join(&self, peer: Peer, engine: &EngineHandle) -> Option<(Place, Queue)> {
+        let order = {
+            let mut table = self.lock();
+            if table.closed {
+                return None;
+            }
+            Arc::clone(&table.peers.entry(peer).or_default().order)
+        };
+        let (sender, queue) = mpsc::channel(QUEUE_FRAMES);
+        let place = Place {
+            peer,
+            state: Arc::default(),
+            number: self.numbers.fetch_add(1, Relaxed),
+            order,
+        };
+        let guard = place.order.lock().await;
+        let entered = self.enter(&place, sender);
+        let told = match entered {
+            None => Ok(()),
+            Some(was_up) => tell_up(peer, was_up, engine).await,
+        };
+        drop(guard);
+        match (entered, told) {
+            (Some(_), Ok(())) => Some((place, queue)),
+            _ => {
+                self.leave(place, queue, Vec::new(), engine).await;
+                None
+            }
+        }
+    }
+
+    /// Whether the peer was up before; `None` if the table closed meanwhile.
+    fn enter(&self, place: &Place, queue: mpsc::Sender<Outgoing>) -> Option<bool> {
+        let mut table = self.lock();
+        if table.closed {
+            return None;
+        }
+        let entry = table.peers.get_mut(&place.peer)?;
+        for slot in &mut entry.links {
+            slot.state.is_written_to.store(false, Relaxed);
+        }
+        place.state.is_written_to.store(true, Relaxed);
+        entry.links.push(Slot {
+            number: place.number,
+            queue: Some(queue),
+            state: Arc::clone(&place.state),
+        });
+        let surplus = entry.links.len().saturating_sub(LINKS_PER_PEER_MAX);
+        for slot in entry.links.iter_mut().take(surplus) {
+            slot.queue = None;
+        }
+        Some(std::mem::replace(&mut entry.up, true))
+    }
+
+    /// Gives a frame to the engine; waits while its queue is full.
+    pub(super) async fn deliver(
+        &self,
+        place: &Place,
+        bytes: Vec<u8>,
+        engine: &EngineHandle,
+    ) -> Result<(), EngineError> {
+        let _order = place.order.lock().await;
+        let from = place.peer;
+        engine.input(Input::Frame { from, bytes }).await
+    }
+
+    /// Takes a link out. What it did not write (`unwritten`, then its queue) goes back to the
+    /// engine, then word of the change.
+    pub(super) async fn leave(
+        &self,
+        place: Place,
+        mut queue: Queue,
+        unwritten: Vec<u64>,
+        engine: &EngineHandle,
+    ) {
+        let peer = place.peer;
+        let order = Arc::clone(&place.order);
+        let guard = order.lock().await;
+        let change = self.remove(peer, place.number);
+        queue.close();
+        let mut gone = false;
+        let mut report = async |id| {
+            let (to, why) = (peer, SendError::NotConnected);
+            gone = gone
+                || engine
+                    .input(Input::Undelivered { to, id, why })
+                    .await
+                    .is_err();
+        };
+        for id in unwritten {
+            report(id).await;
+        }
+        while let Ok(frame) = queue.try_recv() {
+            self.took(&place.state, frame.bytes.len());
+            report(frame.id).await;
+        }
+        // If the engine is gone there is nobody to tell.
+        let _ = match change {
+            Change::None => Ok(()),
+            Change::Down => engine.input(Input::Down { peer }).await,
+            Change::DownUp => tell_up(peer, true, engine).await,
+        };
+        drop(guard);
+        drop(place);
+        let mut table = self.lock();
+        // Nobody waits for this peer's turn if only the table and we hold its lock.
+        if table
+            .peers
+            .get(&peer)
+            .is_some_and(|entry| entry.links.is_empty() && Arc::strong_count(&entry.order) <= 2)
+        {
+            table.peers.remove(&peer);
+        }
+    }
+
+    fn remove(&self, peer: Peer, number: u64) -> Change {
+        let mut table = self.lock();
+        let closed = table.closed;
+        let Some(entry) = table.peers.get_mut(&peer) else {
+            return Change::None;
+        };
+        let Some(at) = entry.links.iter().position(|slot| slot.number == number) else {
+            return Change::None;
+        };
+        let was_written_to = at + 1 == entry.links.len();
+        entry.links.remove(at);
+        if !was_written_to || !entry.up {
+            return Change::None;
+        }
+        match entry.links.last() {
+            Some(slot) if !closed => {
+                slot.state.is_written_to.store(true, Relaxed);
+                Change::DownUp
+            }
+            _ => {
+                entry.up = false;
+                Change::Down
+            }
+        }
+    }
+}
+
+/// What the engine has to hear when a link went.
+enum Change {
+    None,
+    Down,
+    DownUp,
+}
+
+async fn tell_up(peer: Peer, was_up: bool, engine: &EngineHandle) -> Result<(), EngineError> {
+    if was_up {
+        engine.input(Input::Down { peer }).await?;
+    }
+    let how = Reach::Direct;
+    engine.input(Input::Up { peer, how }).await
+}

@@ -1,0 +1,361 @@
+//! The swarm's task: connections come and go, dials begin and end. It never waits for the engine;
+//! link tasks and the reporter do.
+
+use super::addr::{self, Transport, Usable, from_peer_id, to_peer_id};
+use super::behaviour::{Behaviour, Event};
+use super::dial::{After, Dial, Request};
+use super::frames::Opened;
+use super::link::{self, End};
+use super::{Control, Shared};
+use crate::runtime::EngineHandle;
+use futures::StreamExt;
+use libp2p::core::transport::ListenerId;
+use libp2p::swarm::{ConnectionId, SwarmEvent};
+use libp2p::{PeerId, Swarm};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use waxwing_protocol::id::Peer;
+use waxwing_protocol::input::{DialError, Input};
+
+/// A connection without a frame stream is closed after this time.
+pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Dials under way at one time; the rest waits in the queue.
+const DIALS_AT_ONCE: usize = 32;
+/// While a dial is under way, a stream awaited or an address new, deadlines are looked at this
+/// often. Otherwise the task sleeps.
+const TICK: Duration = Duration::from_millis(100);
+/// Interfaces come up one address after the other: tell the engine once they have settled.
+const ADDRESSES_SETTLE: Duration = Duration::from_secs(1);
+/// At start the addresses of all interfaces arrive at once: no news for this long is the end.
+const START_QUIET: Duration = Duration::from_millis(30);
+/// A listener that told no address after this time has none (IPv6 without any address).
+const START_PATIENCE: Duration = Duration::from_millis(500);
+/// Links may write what waits for this long at shutdown.
+const LINKS_CLOSE: Duration = Duration::from_millis(1_500);
+/// Connections may say goodbye for this long at shutdown.
+const CONNECTIONS_CLOSE: Duration = Duration::from_secs(1);
+
+/// What the task is made of.
+pub(super) struct Task {
+    pub(super) swarm: Swarm<Behaviour>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) engine: EngineHandle,
+    pub(super) transports: Vec<Transport>,
+    pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) control: mpsc::Receiver<Control>,
+    pub(super) stop: watch::Receiver<bool>,
+    pub(super) state: State,
+}
+
+/// What it keeps.
+#[derive(Default)]
+pub(super) struct State {
+    /// In the order of the key, so that retries do not depend on chance.
+    dials: BTreeMap<Peer, Dial>,
+    /// Connections whose frame stream is awaited, until when.
+    unopened: HashMap<ConnectionId, Instant>,
+    links: JoinSet<(ConnectionId, End)>,
+    addresses_changed: Option<Instant>,
+}
+
+impl Task {
+    /// Waits, for a bounded time, until the listeners have told their addresses.
+    pub(super) async fn settle(&mut self, listeners: &[ListenerId]) {
+        let mut silent: HashSet<ListenerId> = listeners.iter().copied().collect();
+        let give_up = Instant::now() + START_PATIENCE;
+        loop {
+            let left = give_up.saturating_duration_since(Instant::now());
+            let patience = if silent.is_empty() { START_QUIET } else { left };
+            let Ok(event) = timeout(patience, self.swarm.select_next_some()).await else {
+                break;
+            };
+            if let SwarmEvent::NewListenAddr { listener_id, .. } = &event {
+                silent.remove(listener_id);
+            }
+            self.on_swarm(event);
+        }
+        self.state.addresses_changed = None;
+        self.publish_addresses();
+    }
+
+    /// Runs until told to stop or [`super::Net`] is dropped.
+    pub(super) async fn run(mut self) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let state = &self.state;
+            let free = state.dials.len() < DIALS_AT_ONCE;
+            let ticking = !state.dials.is_empty()
+                || !state.unopened.is_empty()
+                || state.addresses_changed.is_some();
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.on_swarm(event),
+                Some(ended) = self.state.links.join_next() => self.on_link_end(ended),
+                Some(control) = self.control.recv() => self.on_control(control),
+                Some(request) = self.requests.recv(), if free => self.on_request(request),
+                _ = tick.tick(), if ticking => self.on_tick(Instant::now()),
+                _ = self.stop.changed() => break,
+            }
+        }
+        self.close().await;
+    }
+
+    fn on_swarm(&mut self, event: SwarmEvent<Event>) {
+        match event {
+            SwarmEvent::Behaviour(Event::Opened(opened)) => self.on_opened(*opened),
+            SwarmEvent::ConnectionEstablished { connection_id, .. } => {
+                let until = Instant::now() + OPEN_TIMEOUT;
+                self.state.unopened.insert(connection_id, until);
+            }
+            SwarmEvent::ConnectionClosed {
+                peer_id,
+                connection_id,
+                ..
+            } => {
+                let was_unopened = self.state.unopened.remove(&connection_id).is_some();
+                if was_unopened && let Some(peer) = from_peer_id(&peer_id) {
+                    self.on_lost_before_open(peer, connection_id);
+                }
+            }
+            SwarmEvent::OutgoingConnectionError {
+                connection_id,
+                peer_id: Some(peer_id),
+                error,
+            } => {
+                if let Some(peer) = from_peer_id(&peer_id) {
+                    self.on_attempt_failed(peer, connection_id, &error);
+                }
+            }
+            SwarmEvent::NewListenAddr { .. } | SwarmEvent::ExpiredListenAddr { .. } => {
+                self.state.addresses_changed = Some(Instant::now());
+            }
+            SwarmEvent::ListenerClosed { reason, .. } => {
+                let reason = reason.err().map(|error| error.kind());
+                tracing::warn!(?reason, "a listener closed");
+                self.state.addresses_changed = Some(Instant::now());
+            }
+            SwarmEvent::ListenerError { error, .. } => {
+                tracing::debug!(reason = %error.kind(), "a listener had trouble");
+            }
+            _ => {}
+        }
+    }
+
+    fn on_opened(&mut self, opened: Opened) {
+        let Opened {
+            peer: id,
+            connection,
+            stream,
+        } = opened;
+        self.state.unopened.remove(&connection);
+        let Some(peer) = from_peer_id(&id) else {
+            self.swarm.close_connection(connection);
+            return;
+        };
+        self.finish(&peer);
+        let (shared, engine) = (Arc::clone(&self.shared), self.engine.clone());
+        // Of two nodes that keep several links, only the one with the smaller key gives idle ones
+        // up: otherwise each might close the link that the other one writes to.
+        let may_give_up = self.shared.me < peer;
+        self.state.links.spawn(async move {
+            let end = match shared.links.join(peer, &engine).await {
+                Some(place) => {
+                    link::serve(stream, place, &shared.links, &engine, may_give_up).await
+                }
+                None => End::Closed,
+            };
+            (connection, end)
+        });
+    }
+
+    fn on_link_end(&mut self, ended: Result<(ConnectionId, End), tokio::task::JoinError>) {
+        match ended {
+            Ok((connection, end)) => {
+                tracing::debug!(why = ?end, open = self.shared.links.count(), "a link ended");
+                self.swarm.close_connection(connection);
+            }
+            Err(_) => tracing::error!("a link's task broke down"),
+        }
+    }
+
+    fn on_control(&mut self, control: Control) {
+        match control {
+            Control::CutOff(peer) => {
+                let Some(id) = to_peer_id(&peer) else { return };
+                tracing::info!("a peer used up its budget and was cut off");
+                let gate = &mut self.swarm.behaviour_mut().gate;
+                gate.refuse(id, Instant::now());
+                // Pending dials to it are aborted too and fail in their own way.
+                let _ = self.swarm.disconnect_peer_id(id);
+            }
+        }
+    }
+
+    fn on_request(&mut self, Request { peer, addrs }: Request) {
+        let Some(id) = to_peer_id(&peer) else {
+            return self.fail(&peer, DialError::Other);
+        };
+        if self.shared.links.contains(&peer) {
+            return self.finish(&peer);
+        }
+        match addr::usable(id, &addrs, &self.transports) {
+            Usable::Nothing => self.fail(&peer, DialError::NoAddress),
+            Usable::NoTransport => self.fail(&peer, DialError::NoTransport),
+            Usable::Some(addrs) => {
+                let mut dial = Dial::new(id, addrs, Instant::now());
+                if self.swarm.is_connected(&id) {
+                    // Its frame stream is about to open, or a deadline ends the wait.
+                    dial.next = None;
+                }
+                self.state.dials.insert(peer, dial);
+                self.attempt(peer, Instant::now());
+            }
+        }
+    }
+
+    /// Begins the next attempt of a dial if it is due.
+    fn attempt(&mut self, peer: Peer, now: Instant) {
+        let Some(dial) = self.state.dials.get_mut(&peer) else {
+            return;
+        };
+        if dial.next.is_none_or(|at| at > now) {
+            return;
+        }
+        let opts = dial.begin();
+        let connection = opts.connection_id();
+        if let Err(error) = self.swarm.dial(opts) {
+            self.on_attempt_failed(peer, connection, &error);
+        }
+    }
+
+    fn on_attempt_failed(
+        &mut self,
+        peer: Peer,
+        connection: ConnectionId,
+        error: &libp2p::swarm::DialError,
+    ) {
+        let Some(dial) = self.state.dials.get_mut(&peer) else {
+            return;
+        };
+        if dial.attempt != Some(connection) {
+            return;
+        }
+        let soon = self.shared.me < peer;
+        match dial.failed(error, soon, Instant::now()) {
+            After::Again(_) => {}
+            // The peer reached us meanwhile: wait for that connection's stream instead.
+            After::Failed(_) if self.swarm.is_connected(&dial.id) => {}
+            After::Failed(why) => self.fail(&peer, why),
+        }
+    }
+
+    /// A connection went before its frame stream opened: the peer does not speak the protocol, or
+    /// thought better of it.
+    fn on_lost_before_open(&mut self, peer: Peer, connection: ConnectionId) {
+        let Some(dial) = self.state.dials.get(&peer) else {
+            return;
+        };
+        let ours = dial.attempt.is_none_or(|attempt| attempt == connection);
+        if ours && dial.next.is_none() && !self.swarm.is_connected(&dial.id) {
+            self.fail(&peer, DialError::Other);
+        }
+    }
+
+    fn on_tick(&mut self, now: Instant) {
+        let due: Vec<Peer> = self.state.dials.keys().copied().collect();
+        for peer in due {
+            self.look_at_dial(peer, now);
+        }
+        let late: Vec<ConnectionId> = self
+            .state
+            .unopened
+            .iter()
+            .filter(|(_, until)| **until <= now)
+            .map(|(connection, _)| *connection)
+            .collect();
+        for connection in late {
+            self.swarm.close_connection(connection);
+        }
+        let settled = |since: &Instant| now.duration_since(*since) >= ADDRESSES_SETTLE;
+        if self.state.addresses_changed.as_ref().is_some_and(settled) {
+            self.state.addresses_changed = None;
+            if self.publish_addresses() {
+                let listen = self.shared.advertise();
+                self.shared.report(Input::Listening { listen });
+            }
+        }
+    }
+
+    fn look_at_dial(&mut self, peer: Peer, now: Instant) {
+        if self.shared.links.contains(&peer) {
+            return self.finish(&peer);
+        }
+        let Some(dial) = self.state.dials.get(&peer) else {
+            return;
+        };
+        if now < dial.give_up {
+            return self.attempt(peer, now);
+        }
+        let id = dial.id;
+        if self.swarm.is_connected(&id) {
+            self.fail(&peer, DialError::Other);
+        } else {
+            self.fail(&peer, DialError::Timeout);
+            // Ends the attempt that is still pending; nothing else is connected.
+            let _ = self.swarm.disconnect_peer_id(id);
+        }
+    }
+
+    /// The dial is over and nothing is to be said.
+    fn finish(&mut self, peer: &Peer) {
+        self.state.dials.remove(peer);
+        self.shared.dialed(peer);
+    }
+
+    /// The dial is over and failed.
+    fn fail(&mut self, peer: &Peer, why: DialError) {
+        self.finish(peer);
+        self.shared.report(Input::DialFailed { peer: *peer, why });
+    }
+
+    /// True if the addresses are others than before.
+    fn publish_addresses(&self) -> bool {
+        let now = addr::best_first(self.swarm.listeners().cloned());
+        self.shared.set_addresses(now)
+    }
+
+    /// Links write what waits, connections say goodbye, then everything ends.
+    async fn close(mut self) {
+        self.shared.links.close();
+        let links = &mut self.state.links;
+        let swarm = &mut self.swarm;
+        let _ = timeout(LINKS_CLOSE, async {
+            loop {
+                tokio::select! {
+                    ended = links.join_next() => match ended {
+                        Some(Ok((connection, _))) => { swarm.close_connection(connection); }
+                        Some(Err(_)) => {}
+                        None => break,
+                    },
+                    event = swarm.select_next_some() => drop(event),
+                }
+            }
+        })
+        .await;
+        let peers: Vec<PeerId> = swarm.connected_peers().copied().collect();
+        for peer in peers {
+            let _ = swarm.disconnect_peer_id(peer);
+        }
+        let _ = timeout(CONNECTIONS_CLOSE, async {
+            while swarm.connected_peers().next().is_some() {
+                drop(swarm.select_next_some().await);
+            }
+        })
+        .await;
+        links.shutdown().await;
+    }
+}
