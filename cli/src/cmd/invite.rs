@@ -40,10 +40,11 @@ pub async fn run(args: Invite, context: &Context) -> Result<(), CliError> {
     };
     let invite: model::Invite = context.client.post("/v1/invites", &wish, None).await?;
     context.out.object(&invite, || invite.link.clone())?;
-    if io::stdout().is_terminal() && io::stderr().is_terminal() {
-        if let Some(picture) = qr(&invite.link) {
-            context.out.note(&picture);
-        }
+    if io::stdout().is_terminal()
+        && io::stderr().is_terminal()
+        && let Some(picture) = qr(&invite.link)
+    {
+        context.out.note(&picture);
     }
     let until = when::date_clock(&invite.expires, &Zoned::now());
     let uses = match invite.uses {

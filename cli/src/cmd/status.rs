@@ -123,7 +123,7 @@ mod tests {
             (1_024, "1.0 KiB"),
             (12 * 1_024, "12 KiB"),
             (3_650_722_201, "3.3 GiB"),
-            (u64::MAX, "16777216 TiB"),
+            (u64::MAX, "16777215 TiB"),
         ] {
             assert_eq!(bytes(count), text);
         }

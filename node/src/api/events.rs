@@ -145,7 +145,7 @@ impl Feed {
     }
 }
 
-fn render(view: ChangeView) -> Option<Event> {
+pub(super) fn render(view: ChangeView) -> Option<Event> {
     let event = convert::event(view);
     let data = serde_json::to_string(&event).ok()?;
     Some(

@@ -15,5 +15,7 @@ mod problem;
 mod routes;
 mod server;
 pub mod span;
+#[cfg(test)]
+mod tests;
 
 pub use server::{ApiConfig, ApiError, ApiServer, ApiState, DiskProbe, NodeInfo, serve};
