@@ -52,7 +52,7 @@ pub struct Global {
     /// Print the answer and nothing else
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Say more; twice for even more
+    /// Log more, with `up`; twice for even more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Ask the node at this address, with the home's token, instead of at its socket

@@ -46,6 +46,17 @@ pub struct Client {
     door: Door,
 }
 
+/// Under which idempotency key something is done.
+#[derive(Clone, Copy, Debug)]
+pub enum Key<'a> {
+    /// A random one: done once, also if the connection breaks and the request is sent again.
+    Fresh,
+    /// This one: done once, however often it is asked.
+    Is(&'a str),
+    /// None: doing it twice changes nothing.
+    None,
+}
+
 /// A request that may be sent again, because it names its key or changes nothing.
 struct Wish<'a> {
     method: Method,
@@ -127,8 +138,7 @@ impl Client {
         self.ask(&wish).await
     }
 
-    /// Has something done, once, under an idempotency key. Sent again, once, if the connection
-    /// breaks.
+    /// Has something done. Sent again, once, if the connection breaks.
     ///
     /// # Errors
     /// [`CliError`] if the node is not there or refuses.
@@ -136,15 +146,16 @@ impl Client {
         &self,
         path: &str,
         body: &B,
-        key: Option<&str>,
+        key: Key<'_>,
     ) -> Result<T, CliError> {
         let fresh;
         let key = match key {
-            Some(key) => key,
-            None => {
+            Key::Is(key) => Some(key),
+            Key::Fresh => {
                 fresh = random_key()?;
-                &fresh
+                Some(fresh.as_str())
             }
+            Key::None => None,
         };
         let body = serde_json::to_vec(body)
             .map_err(|error| CliError::failed("internal", error.to_string()))?;
@@ -152,7 +163,7 @@ impl Client {
             method: Method::POST,
             path,
             body: body.into(),
-            key: Some(key),
+            key,
         };
         self.ask(&wish).await
     }

@@ -2,6 +2,7 @@
 
 use super::{Context, Waited, interrupt};
 use crate::args;
+use crate::client::Key;
 use crate::error::CliError;
 use crate::events::Subscription;
 use crate::text;
@@ -43,7 +44,10 @@ pub async fn run(args: Add, context: &Context) -> Result<(), CliError> {
         Some(_) => Some(Subscription::now(&context.client).await?),
         None => None,
     };
-    let mut added: Added = context.client.post("/v1/contacts", &wish, None).await?;
+    let mut added: Added = context
+        .client
+        .post("/v1/contacts", &wish, Key::Fresh)
+        .await?;
     let mut waited = Waited::Met;
     if let (Some(mut heard), Some(wait)) = (heard, args.wait) {
         waited = tokio::select! {

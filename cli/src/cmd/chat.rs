@@ -4,9 +4,9 @@ mod lines;
 
 use self::lines::{Line, Lines};
 use super::Context;
-use super::send::check;
+use super::send::{check, too_long};
 use super::why::story;
-use crate::client::segment;
+use crate::client::{Key, segment};
 use crate::error::{CliError, Kind};
 use crate::events::{Heard, Subscription};
 use crate::show;
@@ -52,6 +52,7 @@ pub async fn run(args: Chat, context: &Context) -> Result<(), CliError> {
     let mut room = Room {
         context,
         name: contact.name.clone(),
+        account: contact.account.clone(),
         shown: VecDeque::new(),
         count: 0,
         prompt: io::stdin().is_terminal() && io::stdout().is_terminal() && !context.out.is_json(),
@@ -77,7 +78,9 @@ pub async fn run(args: Chat, context: &Context) -> Result<(), CliError> {
 
 struct Room<'a> {
     context: &'a Context,
+    /// The petname may change while we talk; the account does not.
     name: String,
+    account: String,
     /// Number and id of what was shown, newest last.
     shown: VecDeque<(usize, Shown)>,
     count: usize,
@@ -161,14 +164,8 @@ impl Room<'_> {
     async fn line(&mut self, line: Line) -> Result<bool, CliError> {
         let line = match line {
             Line::Text(line) => line,
-            Line::TooLong => {
-                self.remark("That line is too long to be sent.");
-                return Ok(true);
-            }
-            Line::NoText => {
-                self.remark("That line is no UTF-8 text.");
-                return Ok(true);
-            }
+            Line::TooLong => return self.object(too_long()),
+            Line::NoText => return self.object(CliError::usage("that line is no UTF-8 text")),
         };
         if line.trim().is_empty() {
             return Ok(true);
@@ -179,30 +176,34 @@ impl Room<'_> {
                 self.remark("/reply N TEXT  /react N EMOJI  /why [N]  /quit");
                 Ok(())
             }
-            Wish::Unknown => {
-                self.remark("That is no command here; /help lists them, // sends a slash.");
-                Ok(())
-            }
+            Wish::Unknown => Err(CliError::usage(
+                "that is no command here; /help lists them, // sends a slash",
+            )),
             Wish::Say(text) => self.say(text, None).await,
             Wish::Reply(number, text) => match self.id(number) {
                 Some(id) => self.say(text, Some(id)).await,
-                None => self.no_such(number),
+                None => Err(no_such()),
             },
             Wish::React(number, emoji) => match self.id(number) {
                 Some(id) => self.react(&id, emoji).await,
-                None => self.no_such(number),
+                None => Err(no_such()),
             },
             Wish::Why(number) => self.why(number).await,
         };
         match done {
             Ok(()) => Ok(true),
-            // The node said no to this line; the chat goes on.
-            Err(error) if !matches!(error.kind, Kind::Unreachable | Kind::Closed) => {
-                self.remark(&text::line(&error.message));
-                Ok(true)
-            }
-            Err(error) => Err(error),
+            Err(error) => self.object(error),
         }
+    }
+
+    /// A line came to nothing. Somebody who types is told and can say it again; a pipe cannot,
+    /// so there it is the end.
+    fn object(&self, error: CliError) -> Result<bool, CliError> {
+        if !self.prompt || error.kind == Kind::Closed {
+            return Err(error);
+        }
+        self.remark(&format!("Not done: {}", text::line(&error.message)));
+        Ok(true)
     }
 
     async fn say(&mut self, text: &str, reply_to: Option<String>) -> Result<(), CliError> {
@@ -212,7 +213,7 @@ impl Room<'_> {
             reply_to,
         };
         let path = format!("/v1/contacts/{}/messages", segment(&self.name));
-        let sent: Sent = self.context.client.post(&path, &wish, None).await?;
+        let sent: Sent = self.context.client.post(&path, &wish, Key::Fresh).await?;
         // In a terminal the words already stand there; the change log will not repeat them.
         if self.prompt {
             self.number(&sent.id, true);
@@ -226,7 +227,7 @@ impl Room<'_> {
         let _: Sent = self
             .context
             .client
-            .post(&path, &ReactRequest { emoji }, None)
+            .post(&path, &ReactRequest { emoji }, Key::Fresh)
             .await?;
         Ok(())
     }
@@ -239,10 +240,7 @@ impl Room<'_> {
                 mine.map(|(_, shown)| shown.id.clone())
             }
         };
-        let Some(id) = id else {
-            self.remark("There is no such message here.");
-            return Ok(());
-        };
+        let id = id.ok_or_else(no_such)?;
         let path = format!("/v1/messages/{}/why", segment(&id));
         let why: model::Why = self.context.client.get(&path).await?;
         self.context
@@ -287,7 +285,9 @@ impl Room<'_> {
                 let line = show::event(&heard.event, &Zoned::now(), out);
                 self.tell(&heard, &out.dim(&line))?;
             }
-            Change::Contact(contact) if contact.name == self.name => {}
+            Change::Contact(contact) if contact.account == self.account => {
+                self.name.clone_from(&contact.name);
+            }
             Change::Notice { contact, .. } if contact.as_ref() == Some(&self.name) => {
                 let line = show::event(&heard.event, &Zoned::now(), out);
                 self.tell(&heard, &line)?;
@@ -320,7 +320,7 @@ impl Room<'_> {
     async fn mark(&self, upto: String) -> Result<(), CliError> {
         let path = format!("/v1/contacts/{}/read", segment(&self.name));
         let wish = ReadRequest { upto: Some(upto) };
-        match self.context.client.post(&path, &wish, None).await {
+        match self.context.client.post(&path, &wish, Key::None).await {
             // On a full disk reading goes on; only the marks wait.
             Ok(Marked { .. }) => Ok(()),
             Err(error) if error.code == "disk_full" => Ok(()),
@@ -354,11 +354,6 @@ impl Room<'_> {
         found.map(|(_, shown)| shown.id.clone())
     }
 
-    fn no_such(&self, number: usize) -> Result<(), CliError> {
-        self.remark(&format!("There is no message #{number} here."));
-        Ok(())
-    }
-
     /// Words of our own, which are no answer.
     fn remark(&self, line: &str) {
         self.wipe();
@@ -379,6 +374,10 @@ impl Room<'_> {
             let _ = io::stdout().lock().write_all(b"\r\x1b[K");
         }
     }
+}
+
+fn no_such() -> CliError {
+    CliError::new(Kind::NotFound, "not_found", "there is no such message here")
 }
 
 #[cfg(test)]

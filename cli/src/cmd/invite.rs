@@ -2,6 +2,7 @@
 
 use super::Context;
 use crate::args;
+use crate::client::Key;
 use crate::error::CliError;
 use crate::when;
 use jiff::Zoned;
@@ -38,7 +39,10 @@ pub async fn run(args: Invite, context: &Context) -> Result<(), CliError> {
         uses: Some(args.uses),
         expires: args.expires.map(|life| format!("{}s", life.as_secs())),
     };
-    let invite: model::Invite = context.client.post("/v1/invites", &wish, None).await?;
+    let invite: model::Invite = context
+        .client
+        .post("/v1/invites", &wish, Key::Fresh)
+        .await?;
     context.out.object(&invite, || invite.link.clone())?;
     if io::stdout().is_terminal()
         && io::stderr().is_terminal()

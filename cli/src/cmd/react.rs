@@ -1,7 +1,7 @@
 //! `waxwing react`
 
 use super::Context;
-use crate::client::segment;
+use crate::client::{Key, segment};
 use crate::error::CliError;
 use waxwing_node::api::model::{ReactRequest, Sent};
 
@@ -25,7 +25,7 @@ pub async fn run(args: React, context: &Context) -> Result<(), CliError> {
     let emoji = args.emoji;
     let sent: Sent = context
         .client
-        .post(&path, &ReactRequest { emoji }, None)
+        .post(&path, &ReactRequest { emoji }, Key::Fresh)
         .await?;
     context.out.object(&sent, || {
         format!("{}  {}", sent.state.word(), context.out.dim(&sent.id))

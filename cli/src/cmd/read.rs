@@ -1,7 +1,7 @@
 //! `waxwing read`
 
 use super::Context;
-use crate::client::segment;
+use crate::client::{Key, segment};
 use crate::error::CliError;
 use crate::show;
 use jiff::Zoned;
@@ -86,7 +86,7 @@ pub async fn run(args: Read, context: &Context) -> Result<(), CliError> {
         upto: Some(upto.to_owned()),
     };
     let path = format!("/v1/contacts/{name}/read");
-    let _: Marked = context.client.post(&path, &wish, None).await?;
+    let _: Marked = context.client.post(&path, &wish, Key::None).await?;
     Ok(())
 }
 

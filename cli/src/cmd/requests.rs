@@ -1,7 +1,7 @@
 //! `waxwing requests`, `accept`, `decline`, `block`
 
 use super::Context;
-use crate::client::segment;
+use crate::client::{Key, segment};
 use crate::error::CliError;
 use crate::text;
 use crate::when;
@@ -84,7 +84,7 @@ pub async fn block(args: Block, context: &Context) -> Result<(), CliError> {
 async fn decide(path: &str, became: &str, context: &Context) -> Result<(), CliError> {
     let added: Added = context
         .client
-        .post(path, &serde_json::json!({}), None)
+        .post(path, &serde_json::json!({}), Key::Fresh)
         .await?;
     context
         .out

@@ -2,7 +2,7 @@
 
 use super::{Context, Waited, interrupt};
 use crate::args::{self, Wanted};
-use crate::client::{random_key, segment};
+use crate::client::{Key, random_key, segment};
 use crate::error::{CliError, Kind};
 use crate::events::Subscription;
 use std::io::Read as _;
@@ -90,7 +90,7 @@ async fn post(
     };
     let path = format!("/v1/contacts/{}/messages", segment(name));
     let wish = SendRequest { text, reply_to };
-    let mut sent: Sent = context.client.post(&path, &wish, Some(&key)).await?;
+    let mut sent: Sent = context.client.post(&path, &wish, Key::Is(&key)).await?;
     let mut waited = Waited::Met;
     if let (Some(mut heard), Some(wanted)) = (heard, how.wait) {
         waited = tokio::select! {
@@ -191,7 +191,7 @@ fn from_stdin() -> Result<String, CliError> {
     String::from_utf8(bytes).map_err(|_| CliError::usage("stdin holds no UTF-8 text"))
 }
 
-fn too_long() -> CliError {
+pub(super) fn too_long() -> CliError {
     CliError::new(
         Kind::Policy,
         "text_too_long",

@@ -1,6 +1,7 @@
 //! `waxwing words`
 
 use super::Context;
+use crate::client::Key;
 use crate::error::CliError;
 use std::fmt::Write as _;
 use waxwing_node::api::model;
@@ -25,7 +26,7 @@ pub async fn run(args: Words, context: &Context) -> Result<(), CliError> {
     if args.written {
         let done: model::WordsWritten = context
             .client
-            .post("/v1/words/written", &serde_json::json!({}), None)
+            .post("/v1/words/written", &serde_json::json!({}), Key::Fresh)
             .await?;
         return context.out.object(&done, || {
             "The words are erased from this home. What is on paper is all there is.".to_owned()

@@ -1,7 +1,7 @@
 //! The play. Whatever it says, it has checked.
 
 use super::cast::Stage;
-use crate::client::{Client, segment};
+use crate::client::{Client, Key, segment};
 use crate::cmd::why::story;
 use crate::error::CliError;
 use crate::events::Subscription;
@@ -70,7 +70,7 @@ pub(super) async fn play(stage: &mut Stage, out: Out) -> Result<Tally, CliError>
     say(&format!("  alice: {ANSWER}"))?;
     let path = format!("/v1/messages/{}/reactions", segment(&answer.id));
     let emoji = EMOJI.to_owned();
-    let _: Sent = bob.post(&path, &ReactRequest { emoji }, None).await?;
+    let _: Sent = bob.post(&path, &ReactRequest { emoji }, Key::Fresh).await?;
     until(&alice, async || {
         let message: Message = alice.get(&format!("/v1/messages/{}", answer.id)).await?;
         Ok(message
@@ -147,14 +147,14 @@ pub(super) fn finish(tally: &Tally, took: Duration, out: Out) -> Result<(), CliE
 
 async fn meet(alice: &Client, bob: &Client) -> Result<(), CliError> {
     let invite: Invite = alice
-        .post("/v1/invites", &InviteRequest::default(), None)
+        .post("/v1/invites", &InviteRequest::default(), Key::Fresh)
         .await?;
     let wish = AddRequest {
         link: invite.link,
         name: Some("alice".to_owned()),
         note: None,
     };
-    let _: Added = bob.post("/v1/contacts", &wish, None).await?;
+    let _: Added = bob.post("/v1/contacts", &wish, Key::Fresh).await?;
     for (client, other) in [(bob, "alice"), (alice, "bob")] {
         let path = format!("/v1/contacts/{other}");
         until(client, async || match client.get::<Contact>(&path).await {
@@ -179,7 +179,7 @@ async fn send(
         reply_to: reply_to.map(str::to_owned),
     };
     let path = format!("/v1/contacts/{to}/messages");
-    client.post(&path, &wish, None).await
+    client.post(&path, &wish, Key::Fresh).await
 }
 
 async fn reaches(client: &Client, sent: &Sent, wanted: State) -> Result<(), CliError> {

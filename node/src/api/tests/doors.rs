@@ -251,6 +251,11 @@ async fn what_does_not_fit_is_refused_before_the_engine() {
             "{path}"
         );
     }
+    for (cursor, status, code) in [("x", 400, "invalid_cursor"), ("7", 410, "resync")] {
+        let header = format!("last-event-id: {cursor}\r\n");
+        let reply = node.ask("GET", "/v1/events", &header, "").await;
+        assert_eq!((reply.status, reply.code().as_str()), (status, code));
+    }
     for path in [
         format!("/v1/messages/{id}"),
         format!("/v1/messages/{id}/why"),
