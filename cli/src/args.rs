@@ -56,7 +56,9 @@ pub struct Global {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Ask the node at this address, with the home's token, instead of at its socket
+    // Its id must not be `api`: `up` has a flag of that name.
     #[arg(
+        id = "api_url",
         long = "api-url",
         value_name = "URL",
         global = true,
@@ -83,46 +85,27 @@ impl Global {
     }
 }
 
-/// What to do.
+/// What to do. The help text of each stands at its own arguments.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Start your node and keep it running
     Up(cmd::up::Up),
-    /// Show who you are
     Id(cmd::id::Id),
-    /// Show the recovery words, or say that they are on paper
     Words(cmd::words::Words),
-    /// Make a link for a friend
     Invite(cmd::invite::Invite),
-    /// Take up a friend's link
     Add(cmd::add::Add),
-    /// List your contacts
     Contacts(cmd::contacts::Contacts),
-    /// List who wants to become your contact
     Requests(cmd::requests::Requests),
-    /// Accept a request
     Accept(cmd::requests::Accept),
-    /// Decline a request; whoever asked is not told
     Decline(cmd::requests::Decline),
-    /// Block a contact or a requester; they are not told
     Block(cmd::requests::Block),
-    /// Send a text
     Send(cmd::send::Send),
-    /// Answer a message
     Reply(cmd::send::Reply),
-    /// React to a message with an emoji
     React(cmd::react::React),
-    /// Read what was said
     Read(cmd::read::Read),
-    /// Talk, line by line
     Chat(cmd::chat::Chat),
-    /// Follow everything that happens
     Watch(cmd::watch::Watch),
-    /// Tell where a message is, who holds it, and what happens next
     Why(cmd::why::Why),
-    /// Show how the node is doing
     Status(cmd::status::Status),
-    /// Watch two nodes on this machine meet and talk
     Demo(cmd::demo::Demo),
 }
 
@@ -178,6 +161,35 @@ mod tests {
         let global = args.unwrap().global;
         assert!(global.json);
         assert_eq!(global.home(), Ok(PathBuf::from("/x")));
+    }
+
+    #[test]
+    fn every_command_is_understood() {
+        for line in [
+            "up --name alice --listen /ip4/127.0.0.1/tcp/0 --api 127.0.0.1:0 --read-receipts off",
+            "id",
+            "words --written",
+            "invite --uses 3 --expires 7d",
+            "add waxwing:x --name bob --note hi --wait 30s",
+            "contacts",
+            "requests",
+            "accept bob",
+            "decline bob",
+            "block bob",
+            "send bob hi --wait delivered --timeout 30s --key k",
+            "reply m1 hi",
+            "react m1 x",
+            "read bob --limit 5 --after 7 --before m1 --peek",
+            "chat bob",
+            "watch --after 7",
+            "why m1",
+            "status",
+            "demo",
+        ] {
+            let words = std::iter::once("waxwing").chain(line.split(' '));
+            let args = Args::try_parse_from(words);
+            assert!(args.is_ok(), "{line}: {args:?}");
+        }
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub struct Up {
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
     /// Tell others when you have read their messages
-    #[arg(long, value_name = "on|off", default_value = "on", value_parser = on_off)]
+    #[arg(long, value_name = "on|off", default_value = "on", value_parser = on_off,
+          action = clap::ArgAction::Set)]
     read_receipts: bool,
     /// error, warn, info, debug or trace [default: info]
     #[arg(long, value_name = "LEVEL",
