@@ -1,1 +1,95 @@
+//! The command line of Waxwing: one binary that runs a node and talks to it.
+//!
+//! It knows commands, words and exit codes. It does not know that there is a network: every
+//! command but `up` asks the node in the home through its local API.
 
+pub mod args;
+pub mod client;
+pub mod cmd;
+pub mod error;
+pub mod events;
+pub mod out;
+pub mod seam;
+pub mod show;
+pub mod sse;
+pub mod text;
+pub mod when;
+
+use args::{Args, Command};
+use clap::Parser;
+use client::Client;
+use cmd::Context;
+use error::CliError;
+use out::Out;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Runs one command line, program name first, and says how it ended.
+pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let line: Vec<OsString> = line.into_iter().collect();
+    let args = match Args::try_parse_from(&line) {
+        Ok(args) => args,
+        Err(error) => return usage(&error, &line),
+    };
+    let out = Out::new(args.global.json, args.global.quiet);
+    let result = start(args, out);
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            out.error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn start(args: Args, out: Out) -> Result<(), CliError> {
+    // A client waits for one thing at a time; only a node has work for several threads.
+    let mut builder = match args.command {
+        Command::Up(_) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = builder
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::failed("runtime", format!("cannot start: {error}")))?;
+    let result = runtime.block_on(dispatch(args, out));
+    // A thread that waits for a line of input must not keep the process alive.
+    runtime.shutdown_background();
+    result
+}
+
+async fn dispatch(args: Args, out: Out) -> Result<(), CliError> {
+    let home = args.global.home()?;
+    match args.command {
+        Command::Up(up) => return cmd::up::run(up, home, args.global.verbose, out).await,
+        Command::Demo(demo) => return cmd::demo::run(demo, out).await,
+        _ => {}
+    }
+    let client = Client::locate(&home, args.global.api.as_deref())?;
+    let context = Context { client, out, home };
+    // The command comes first: one that was interrupted while it waited still says where it
+    // stands before it ends.
+    tokio::select! {
+        biased;
+        result = cmd::run(args.command, &context) => result,
+        () = cmd::interrupt() => Err(CliError::interrupted()),
+    }
+}
+
+/// What clap has to say: help and version are answers, everything else a usage error.
+fn usage(error: &clap::Error, line: &[OsString]) -> ExitCode {
+    use clap::error::ErrorKind;
+    let json = line.iter().any(|word| word == "--json");
+    let answer = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    );
+    if answer || !json {
+        // Nothing can be done about a closed terminal.
+        let _ = error.print();
+        return ExitCode::from(if answer { 0 } else { 2 });
+    }
+    let problem = CliError::from_clap(error);
+    Out::new(true, false).error(&problem);
+    ExitCode::from(problem.exit_code())
+}

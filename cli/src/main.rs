@@ -1,1 +1,7 @@
-fn main() {}
+//! The `waxwing` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    waxwing::run(std::env::args_os())
+}

@@ -1,0 +1,210 @@
+//! The words of the command line. The doc comments here are the help text.
+
+use crate::cmd;
+use crate::error::CliError;
+use clap::{Parser, Subcommand, ValueEnum};
+use etcetera::BaseStrategy;
+use std::path::PathBuf;
+use std::time::Duration;
+use waxwing_node::api::model::State;
+use waxwing_node::api::span;
+
+/// A messenger that nobody owns.
+///
+/// Every person runs a node; what you say to each other is end-to-end encrypted and travels from
+/// node to node. `waxwing up` starts yours. The other commands talk to it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "waxwing",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    after_help = "\
+First steps:
+  waxwing demo                     watch two nodes meet and talk
+  waxwing up --name alice          start your node (leave it running)
+  waxwing invite                   print a link; give it to a friend
+  waxwing add waxwing:…            take up a friend's link
+  waxwing send bob 'hello'         say something
+  waxwing chat bob                 talk
+
+Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 not authorised, 5 node unreachable,
+6 timeout, 7 conflict, 8 refused by policy, 130 interrupted."
+)]
+pub struct Args {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Global {
+    /// The node's home [default: waxwing in your data directory]
+    #[arg(long, value_name = "DIR", global = true, env = "WAXWING_HOME")]
+    pub home: Option<PathBuf>,
+    /// Print one JSON object a line; errors too, on stderr
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print the answer and nothing else
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Log more, with `up`; twice for even more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Ask the node at this address, with the home's token, instead of at its socket
+    // Its id must not be `api`: `up` has a flag of that name.
+    #[arg(
+        id = "api_url",
+        long = "api-url",
+        value_name = "URL",
+        global = true,
+        env = "WAXWING_API",
+        hide = true
+    )]
+    pub api: Option<String>,
+}
+
+impl Global {
+    /// The home: as said, else `waxwing` in the user's data directory.
+    ///
+    /// # Errors
+    /// [`CliError`] if the user has no home directory.
+    pub fn home(&self) -> Result<PathBuf, CliError> {
+        if let Some(home) = &self.home {
+            return Ok(home.clone());
+        }
+        let base = etcetera::choose_base_strategy().map_err(|_| {
+            CliError::failed("no_home", "you have no home directory")
+                .hint("say where the node lives with --home")
+        })?;
+        Ok(base.data_dir().join("waxwing"))
+    }
+}
+
+/// What to do. The help text of each stands at its own arguments.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Up(cmd::up::Up),
+    Id(cmd::id::Id),
+    Words(cmd::words::Words),
+    Invite(cmd::invite::Invite),
+    Add(cmd::add::Add),
+    Contacts(cmd::contacts::Contacts),
+    Requests(cmd::requests::Requests),
+    Accept(cmd::requests::Accept),
+    Decline(cmd::requests::Decline),
+    Block(cmd::requests::Block),
+    Send(cmd::send::Send),
+    Reply(cmd::send::Reply),
+    React(cmd::react::React),
+    Read(cmd::read::Read),
+    Chat(cmd::chat::Chat),
+    Watch(cmd::watch::Watch),
+    Why(cmd::why::Why),
+    Status(cmd::status::Status),
+    Demo(cmd::demo::Demo),
+}
+
+/// A state to wait for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Wanted {
+    /// Safe in this home
+    Queued,
+    /// Written to a connection of theirs
+    Sent,
+    /// Safe at a bridge
+    Held,
+    /// Confirmed by their device
+    Delivered,
+    /// They read it
+    Read,
+}
+
+impl From<Wanted> for State {
+    fn from(wanted: Wanted) -> Self {
+        match wanted {
+            Wanted::Queued => Self::Queued,
+            Wanted::Sent => Self::Sent,
+            Wanted::Held => Self::Held,
+            Wanted::Delivered => Self::Delivered,
+            Wanted::Read => Self::Read,
+        }
+    }
+}
+
+/// A span such as `30s 10m 24h 7d`, for clap.
+///
+/// # Errors
+/// A sentence if it is none.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    span::parse(text)
+        .ok_or_else(|| "a duration is a number and a unit: 30s, 10m, 24h, 7d".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_stand_anywhere() {
+        let args = Args::try_parse_from(["waxwing", "contacts", "--json", "--home", "/x"]);
+        let global = args.unwrap().global;
+        assert!(global.json);
+        assert_eq!(global.home(), Ok(PathBuf::from("/x")));
+    }
+
+    #[test]
+    fn every_command_is_understood() {
+        for line in [
+            "up --name alice --listen /ip4/127.0.0.1/tcp/0 --api 127.0.0.1:0 --read-receipts off",
+            "id",
+            "words --written",
+            "invite --uses 3 --expires 7d",
+            "add waxwing:x --name bob --note hi --wait 30s",
+            "contacts",
+            "requests",
+            "accept bob",
+            "decline bob",
+            "block bob",
+            "send bob hi --wait delivered --timeout 30s --key k",
+            "reply m1 hi",
+            "react m1 x",
+            "read bob --limit 5 --after 7 --before m1 --peek",
+            "chat bob",
+            "watch --after 7",
+            "why m1",
+            "status",
+            "demo",
+        ] {
+            let words = std::iter::once("waxwing").chain(line.split(' '));
+            let args = Args::try_parse_from(words);
+            assert!(args.is_ok(), "{line}: {args:?}");
+        }
+    }
+
+    #[test]
+    fn wrong_words_are_usage_errors() {
+        for line in [
+            &["waxwing", "send", "bob"][..],
+            &["waxwing", "send", "bob", "hi", "--wait", "soon"],
+            &["waxwing", "send", "bob", "hi", "--timeout", "30"],
+            &["waxwing", "read", "bob", "--limit", "0"],
+            &["waxwing", "read", "bob", "--limit", "10001"],
+            &["waxwing", "invite", "--uses", "101"],
+            &["waxwing", "dance"],
+        ] {
+            let error = Args::try_parse_from(line).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! One file per command.
+
+pub mod add;
+pub mod chat;
+pub mod contacts;
+pub mod demo;
+pub mod id;
+pub mod invite;
+pub mod react;
+pub mod read;
+pub mod requests;
+pub mod send;
+pub mod status;
+pub mod up;
+pub mod watch;
+pub mod why;
+pub mod words;
+
+use crate::args::Command;
+use crate::client::Client;
+use crate::error::CliError;
+use crate::out::Out;
+use std::path::PathBuf;
+
+/// What every command needs.
+pub struct Context {
+    /// The node.
+    pub client: Client,
+    /// The reader.
+    pub out: Out,
+    /// The home.
+    pub home: PathBuf,
+}
+
+/// Runs a command that talks to the node.
+///
+/// # Errors
+/// [`CliError`] as the command says.
+pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
+    match command {
+        // These two bring their own node and never come here.
+        Command::Up(_) | Command::Demo(_) => Ok(()),
+        Command::Id(args) => id::run(args, context).await,
+        Command::Words(args) => words::run(args, context).await,
+        Command::Invite(args) => invite::run(args, context).await,
+        Command::Add(args) => add::run(args, context).await,
+        Command::Contacts(args) => contacts::run(args, context).await,
+        Command::Requests(args) => requests::run(args, context).await,
+        Command::Accept(args) => requests::accept(args, context).await,
+        Command::Decline(args) => requests::decline(args, context).await,
+        Command::Block(args) => requests::block(args, context).await,
+        Command::Send(args) => send::run(args, context).await,
+        Command::Reply(args) => send::reply(args, context).await,
+        Command::React(args) => react::run(args, context).await,
+        Command::Read(args) => read::run(args, context).await,
+        Command::Chat(args) => chat::run(args, context).await,
+        Command::Watch(args) => watch::run(args, context).await,
+        Command::Why(args) => why::run(args, context).await,
+        Command::Status(args) => status::run(args, context).await,
+    }
+}
+
+/// Ends at Ctrl-C, and never where the system cannot tell.
+pub async fn interrupt() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Waited {
+    /// What was waited for is there.
+    Met,
+    /// It can no longer come.
+    Never,
+    /// It took too long.
+    Timeout,
+    /// Ctrl-C.
+    Interrupted,
+}

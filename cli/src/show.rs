@@ -1,0 +1,142 @@
+//! Objects of the API in plain words. Whatever somebody else wrote goes through [`text`].
+
+use crate::out::Out;
+use crate::text;
+use crate::when;
+use jiff::Zoned;
+use waxwing_node::api::model::{Change, Contact, ContactState, Event, Message, Reach, State};
+
+/// Who is speaking.
+fn speaker(message: &Message) -> String {
+    if message.mine {
+        "you".to_owned()
+    } else {
+        text::line(&message.from)
+    }
+}
+
+/// The text of a message, or why there is none.
+fn body(message: &Message) -> String {
+    match &message.text {
+        // Further lines are set in: none of them can pass for a line of ours.
+        Some(body) => text::block(body).replace('\n', "\n        "),
+        None if message.state == State::Deleted => "(deleted)".to_owned(),
+        None => "(needs a newer version to be shown)".to_owned(),
+    }
+}
+
+/// A message with its time, its marks, its id, and its reactions below.
+pub fn message(message: &Message, now: &Zoned, out: Out) -> String {
+    let mut marks = Vec::new();
+    if message.mine {
+        marks.push(message.state.word());
+    }
+    if message.edited {
+        marks.push("edited");
+    }
+    if message.late {
+        marks.push("late");
+    }
+    marks.push(&message.id);
+    let mut lines = format!(
+        "{}  {}: {}  {}",
+        when::date_clock(&message.sent_at, now),
+        out.bold(&speaker(message)),
+        body(message),
+        out.dim(&format!("[{}]", marks.join(", "))),
+    );
+    if let Some(target) = &message.reply_to {
+        lines.push_str(&format!(
+            "\n        {}",
+            out.dim(&format!("answers {target}"))
+        ));
+    }
+    for reaction in &message.reactions {
+        let from = if reaction.mine {
+            "you".to_owned()
+        } else {
+            text::line(&reaction.from)
+        };
+        lines.push_str(&format!("\n        {} {from}", text::line(&reaction.emoji)));
+    }
+    lines
+}
+
+/// A contact in one line.
+pub fn contact(contact: &Contact, now: &Zoned, out: Out) -> String {
+    let mut words = vec![out.bold(&text::line(&contact.name))];
+    if contact.state == ContactState::Connected {
+        words.push(where_at(contact, now));
+    } else {
+        words.push(contact.state.word().to_owned());
+    }
+    if contact.verified {
+        words.push("verified".to_owned());
+    }
+    if contact.unread > 0 {
+        words.push(format!("{} unread", contact.unread));
+    }
+    format!(
+        "{}  {}",
+        words.join("  "),
+        out.dim(&brief(&contact.account))
+    )
+}
+
+fn where_at(contact: &Contact, now: &Zoned) -> String {
+    match (contact.reach, &contact.last_seen) {
+        (Reach::Away, Some(seen)) => format!("away, last seen {}", when::date_clock(seen, now)),
+        (reach, _) => reach.word().to_owned(),
+    }
+}
+
+/// The beginning of an address: enough to tell two apart at a glance, not to compare them.
+pub fn brief(account: &str) -> String {
+    text::shorten(&text::line(account), 16)
+}
+
+/// One change in one line or a few.
+pub fn event(event: &Event, now: &Zoned, out: Out) -> String {
+    let at = when::date_clock(&event.at, now);
+    match &event.change {
+        Change::Message(view) if view.mine => {
+            format!(
+                "to {}: {}",
+                text::line(&view.contact),
+                message(view, now, out)
+            )
+        }
+        Change::Message(view) => message(view, now, out),
+        Change::State { id, contact, state } => {
+            let (contact, state) = (text::line(contact), state.word());
+            format!(
+                "{at}  to {contact}: {state}  {}",
+                out.dim(&format!("[{id}]"))
+            )
+        }
+        Change::Contact(view) => format!("{at}  contact {}", contact(view, now, out)),
+        Change::Request(view) => format!(
+            "{at}  {} asks to be your contact: {}",
+            out.bold(&text::line(&view.name)),
+            text::line(&view.note)
+        ),
+        Change::Reach { contact, reach } => {
+            format!("{at}  {} is {}", text::line(contact), reach_words(*reach))
+        }
+        Change::Notice { contact, text, .. } => match contact {
+            Some(contact) => format!("{at}  {}: {}", text::line(contact), text::line(text)),
+            None => format!("{at}  {}", text::line(text)),
+        },
+        Change::Other => format!("{at}  something that a newer version could show"),
+    }
+}
+
+fn reach_words(reach: Reach) -> &'static str {
+    match reach {
+        Reach::Direct => "here (direct connection)",
+        Reach::Punched => "here (direct connection through NATs)",
+        Reach::Relayed => "here (through a relay)",
+        Reach::Bridge => "reached through a bridge",
+        Reach::Away => "away",
+    }
+}

@@ -1,0 +1,151 @@
+//! Reading requests: bodies, queries, headers, ids. Every refusal is a problem, never plain text.
+
+use super::problem::Fault;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use waxwing_protocol::id::Mid;
+use waxwing_protocol::limits::KEY_BYTES_MAX;
+
+/// Largest request body. The longest text is 32 KiB; written in JSON escapes it takes six times
+/// that.
+pub(super) const BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// A JSON body. An empty one reads as `{}`, so that a POST without wishes needs none.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Fault> {
+        let json = is_json(request.headers());
+        let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
+        if bytes.is_empty() {
+            return parse(b"{}").map(Self);
+        }
+        // A form of another site can post text without asking; it cannot post JSON.
+        if !json {
+            return Err(Fault::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "The body has to be JSON.",
+            )
+            .hint("send `Content-Type: application/json`"));
+        }
+        parse(&bytes).map(Self)
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE);
+    let text = value.and_then(|value| value.to_str().ok());
+    let essence = text.and_then(|text| text.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn unread(rejection: BytesRejection) -> Fault {
+    if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
+        Fault::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            format!("The body is larger than {BODY_BYTES_MAX} bytes."),
+        )
+    } else {
+        Fault::invalid("body_unread", "The body could not be read.")
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let status = match error.classify() {
+            Category::Data => StatusCode::UNPROCESSABLE_ENTITY,
+            Category::Io | Category::Syntax | Category::Eof => StatusCode::BAD_REQUEST,
+        };
+        Fault::new(
+            status,
+            "invalid_body",
+            format!("The body does not fit: {error}."),
+        )
+    })
+}
+
+/// Parameters after `?`.
+pub(super) struct Params<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
+        match Query::<T>::from_request_parts(parts, state).await {
+            Ok(Query(params)) => Ok(Self(params)),
+            Err(rejection) => Err(Fault::invalid(
+                "invalid_query",
+                format!("The query does not fit: {}.", rejection.body_text()),
+            )),
+        }
+    }
+}
+
+/// The one variable part of a path: a name.
+pub(super) struct Name(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(name)) => Ok(Self(name)),
+            Err(_) => Err(Fault::invalid(
+                "invalid_path",
+                "The path holds a name that is no UTF-8.",
+            )),
+        }
+    }
+}
+
+/// The one variable part of a path: a message id.
+pub(super) struct Id(pub(super) Mid);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
+        let Name(text) = Name::from_request_parts(parts, state).await?;
+        mid(&text).map(Self)
+    }
+}
+
+/// A message id from its text.
+pub(super) fn mid(text: &str) -> Result<Mid, Fault> {
+    Mid::from_text(text).ok_or_else(|| {
+        Fault::invalid("invalid_id", "That is no message id.")
+            .hint("ids are 26 characters of a-z and 2-7, as `read --json` shows them")
+    })
+}
+
+/// The `Idempotency-Key` header.
+pub(super) struct IdemKey(pub(super) Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdemKey {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
+        let Some(value) = parts.headers.get("idempotency-key") else {
+            return Ok(Self(None));
+        };
+        match value.to_str() {
+            Ok(key) if !key.is_empty() && key.len() <= KEY_BYTES_MAX => {
+                Ok(Self(Some(key.to_owned())))
+            }
+            _ => Err(Fault::invalid(
+                "invalid_key",
+                format!("An Idempotency-Key is 1 to {KEY_BYTES_MAX} visible ASCII characters."),
+            )),
+        }
+    }
+}
