@@ -1,0 +1,286 @@
+//! What must be true once the world has settled.
+
+use crate::model::pair;
+use crate::person::Who;
+use crate::world::World;
+use std::collections::{BTreeMap, BTreeSet};
+use waxwing_protocol::id::{AccountId, Mid};
+use waxwing_protocol::limits::READ_MAX;
+use waxwing_protocol::output::{ContactState, State};
+use waxwing_protocol::query::{ContactView, MessageView, Page};
+
+/// One broken promise: name of the invariant, whose node, what.
+pub type Broken = (&'static str, Who, String);
+
+/// What one person sees.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// Contacts, by who they are.
+    pub contacts: BTreeMap<Who, ContactView>,
+    /// Conversations, by with whom.
+    pub messages: BTreeMap<Who, Vec<MessageView>>,
+    /// Letters in the outbox.
+    pub outbox: u64,
+}
+
+impl World {
+    /// Who an account belongs to.
+    pub fn who(&self, account: &AccountId) -> Option<Who> {
+        self.people
+            .iter()
+            .position(|p| p.account.as_ref() == Some(account))
+    }
+
+    /// What somebody sees.
+    pub fn view(&mut self, who: Who) -> View {
+        let mut view = View::default();
+        let contacts = self.ask(who, |engine, store| engine.contacts(store));
+        for contact in contacts.unwrap_or_default() {
+            let Some(other) = self.who(&contact.account) else {
+                // A contact that is pending on a link may not know the account yet.
+                continue;
+            };
+            let page = Page {
+                limit: READ_MAX,
+                ..Page::default()
+            };
+            let name = contact.name.clone();
+            let messages = self.ask(who, |engine, store| engine.messages(store, &name, &page));
+            view.messages
+                .insert(other, messages.flatten().unwrap_or_default());
+            if view.contacts.insert(other, contact).is_some() {
+                let detail = format!("{} is in the list twice", self.name(other));
+                self.violation("contact_twice", who, detail);
+            }
+        }
+        let status = self.ask(who, |engine, store| engine.status(store));
+        view.outbox = status.unwrap_or_default().outbox;
+        view
+    }
+
+    /// Every promise that is not kept yet.
+    pub fn broken(&mut self) -> Vec<Broken> {
+        let views: Vec<View> = (0..self.people.len()).map(|who| self.view(who)).collect();
+        let mut broken = Vec::new();
+        self.check_answers(&mut broken);
+        self.check_contacts(&views, &mut broken);
+        self.check_texts(&views, &mut broken);
+        self.check_lists(&views, &mut broken);
+        self.check_pairs(&views, &mut broken);
+        self.check_reactions(&views, &mut broken);
+        self.check_outboxes(&views, &mut broken);
+        broken
+    }
+
+    fn check_answers(&self, broken: &mut Vec<Broken>) {
+        for (who, person) in self.people.iter().enumerate() {
+            for (ticket, wish) in &person.wishes {
+                let detail = format!("ticket {ticket} has no answer: {:?}", wish.command);
+                broken.push(("unanswered", who, detail));
+            }
+        }
+    }
+
+    fn check_contacts(&self, views: &[View], broken: &mut Vec<Broken>) {
+        for (a, b) in &self.model.owed {
+            for (who, other) in [(*a, *b), (*b, *a)] {
+                let state = views[who].contacts.get(&other).map(|c| c.state);
+                if self.model.bound(*a, *b) && state != Some(ContactState::Connected) {
+                    let detail = format!("{} is {state:?}", self.name(other));
+                    broken.push(("not_connected", who, detail));
+                }
+            }
+        }
+    }
+
+    /// Nothing acknowledged is lost, and both sides say the same of it.
+    fn check_texts(&self, views: &[View], broken: &mut Vec<Broken>) {
+        for (id, sent) in &self.model.sent {
+            if sent.excused || !self.model.bound(sent.from, sent.to) {
+                continue;
+            }
+            let find = |who: Who, other: Who| {
+                views[who]
+                    .messages
+                    .get(&other)
+                    .and_then(|list| list.iter().find(|m| m.id == *id))
+            };
+            let about = format!(
+                "{id:?} from {} to {}",
+                self.name(sent.from),
+                self.name(sent.to)
+            );
+            match find(sent.to, sent.from) {
+                None => broken.push(("lost", sent.to, format!("{about} is not there"))),
+                Some(seen) => {
+                    let same = seen.text.as_ref() == Some(&sent.text)
+                        && seen.reply_to == sent.reply_to
+                        && !seen.mine;
+                    if !same {
+                        broken.push(("changed", sent.to, format!("{about} says something else")));
+                    }
+                    let read = self.model.read.contains(&(sent.to, *id));
+                    if read && seen.state != State::Read {
+                        let detail = format!("{about} was read and is {:?}", seen.state);
+                        broken.push(("unread_again", sent.to, detail));
+                    }
+                }
+            }
+            match find(sent.from, sent.to) {
+                None => broken.push(("lost_here", sent.from, format!("{about} is not there"))),
+                Some(mine) => {
+                    let read = self.model.read.contains(&(sent.to, *id))
+                        && self.people[sent.to].settings.read_receipts;
+                    let least = if read { State::Read } else { State::Delivered };
+                    if mine.state < least || mine.state == State::Deleted {
+                        let detail = format!("{about} is {:?}, not {least:?}", mine.state);
+                        broken.push(("undelivered", sent.from, detail));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Each list by itself: no id twice, canonical order, nothing invented, unread counts.
+    fn check_lists(&self, views: &[View], broken: &mut Vec<Broken>) {
+        for (who, view) in views.iter().enumerate() {
+            for (other, list) in &view.messages {
+                let ids: BTreeSet<Mid> = list.iter().map(|m| m.id).collect();
+                if ids.len() < list.len() {
+                    let detail = format!("an id is twice with {}", self.name(*other));
+                    broken.push(("twice", who, detail));
+                }
+                let author = |m: &MessageView| {
+                    let author = if m.mine { who } else { *other };
+                    self.people[author].account
+                };
+                let key = |m: &MessageView| (m.clock, author(m), m.id);
+                if !list.is_sorted_by_key(key) {
+                    let detail = format!("the list with {} is out of order", self.name(*other));
+                    broken.push(("order", who, detail));
+                }
+                self.check_origin(who, *other, list, broken);
+                let unread = list
+                    .iter()
+                    .filter(|m| !m.mine && m.state != State::Read)
+                    .count() as u64;
+                let contact = &view.contacts[other];
+                if contact.state == ContactState::Connected && contact.unread != unread {
+                    let shown = contact.unread;
+                    let name = self.name(*other);
+                    let detail = format!("{shown} unread of {name}, {unread} are");
+                    broken.push(("unread", who, detail));
+                }
+            }
+        }
+    }
+
+    /// Every text was asked for, and those asked for once are there once.
+    fn check_origin(&self, who: Who, other: Who, list: &[MessageView], broken: &mut Vec<Broken>) {
+        let mut seen: BTreeMap<(Who, &str), u32> = BTreeMap::new();
+        for message in list {
+            let (from, to) = if message.mine {
+                (who, other)
+            } else {
+                (other, who)
+            };
+            let text = message.text.clone().unwrap_or_default();
+            if !self.model.asked.contains(&(from, to, text)) {
+                let detail = format!("{:?} was never sent by {}", message.id, self.name(from));
+                broken.push(("invented", who, detail));
+            }
+            if let Some(text) = &message.text {
+                *seen.entry((from, text)).or_default() += 1;
+            }
+        }
+        for ((from, text), count) in seen {
+            let asked = self.model.times_asked(from, text);
+            // A rolled-back disk forgets which commands it has answered.
+            if count > asked && !self.model.rolled.contains(&from) {
+                let detail = format!("{count} times there, {asked} times sent by {from}");
+                broken.push(("doubled", who, detail));
+            }
+        }
+    }
+
+    /// Both sides of a conversation see the same order.
+    fn check_pairs(&self, views: &[View], broken: &mut Vec<Broken>) {
+        for (a, b) in &self.model.owed {
+            if !self.model.bound(*a, *b) {
+                continue;
+            }
+            let empty = Vec::new();
+            let list = |who: &Who, other: &Who| views[*who].messages.get(other).unwrap_or(&empty);
+            let ids = |list: &[MessageView]| list.iter().map(|m| m.id).collect::<Vec<_>>();
+            let (one, two) = (ids(list(a, b)), ids(list(b, a)));
+            let there: BTreeSet<Mid> = two.iter().copied().collect();
+            let both: BTreeSet<Mid> = one
+                .iter()
+                .copied()
+                .filter(|id| there.contains(id))
+                .collect();
+            let common = |ids: &[Mid]| {
+                ids.iter()
+                    .copied()
+                    .filter(|id| both.contains(id))
+                    .collect::<Vec<_>>()
+            };
+            if common(&one) != common(&two) {
+                let detail = format!("another order than {} has", self.name(*b));
+                broken.push(("order_differs", *a, detail));
+            }
+        }
+    }
+
+    fn check_reactions(&self, views: &[View], broken: &mut Vec<Broken>) {
+        for (id, sent) in &self.model.sent {
+            let (a, b) = (sent.from, sent.to);
+            let rolled = |who| self.model.rolled.contains(&who);
+            if sent.excused || !self.model.bound(a, b) || rolled(a) || rolled(b) {
+                continue;
+            }
+            let shown = |who: Who, other: Who| -> BTreeMap<Who, String> {
+                let list = views[who].messages.get(&other);
+                let message = list.and_then(|list| list.iter().find(|m| m.id == *id));
+                let reactions = message.map(|m| m.reactions.as_slice()).unwrap_or_default();
+                reactions
+                    .iter()
+                    .map(|r| (if r.mine { who } else { other }, r.emoji.clone()))
+                    .collect()
+            };
+            let (mine, theirs) = (shown(a, b), shown(b, a));
+            if mine != theirs {
+                let detail = format!("{id:?}: {mine:?} here, {theirs:?} at {}", self.name(b));
+                broken.push(("reactions_differ", a, detail));
+            }
+            for by in [a, b] {
+                let Some(last) = self.model.reacted.get(&(*id, by)) else {
+                    continue;
+                };
+                let there = mine.get(&by).map(String::as_str).unwrap_or_default();
+                if !last.doubtful && there != last.emoji {
+                    let detail = format!(
+                        "{id:?}: {:?} of {}, shown {there:?}",
+                        last.emoji,
+                        self.name(by)
+                    );
+                    broken.push(("reaction_lost", a, detail));
+                }
+            }
+        }
+    }
+
+    /// Whoever owes nobody an impossible letter has an empty outbox.
+    fn check_outboxes(&self, views: &[View], broken: &mut Vec<Broken>) {
+        for (who, view) in views.iter().enumerate() {
+            let possible = view.contacts.iter().all(|(other, contact)| {
+                let (a, b) = pair(who, *other);
+                contact.state == ContactState::Connected && self.model.bound(a, b)
+            });
+            if possible && view.outbox > 0 {
+                let detail = format!("{} letters still wait", view.outbox);
+                broken.push(("outbox_left", who, detail));
+            }
+        }
+    }
+}

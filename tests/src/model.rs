@@ -1,0 +1,273 @@
+//! What must finally be true, kept beside the real thing.
+//!
+//! Written only from what users were told: a command counts once its answer left the node.
+
+use crate::person::{Then, Who, Wish};
+use crate::report::stamp;
+use crate::step::Step;
+use crate::world::World;
+use std::collections::{BTreeMap, BTreeSet};
+use waxwing_protocol::id::Mid;
+use waxwing_protocol::input::{Command, Input};
+use waxwing_protocol::output::{Answer, ContactState, Refusal};
+use waxwing_protocol::time::Millis;
+
+/// Two people, the smaller first.
+pub type Pair = (Who, Who);
+
+/// Two people in the order of [`Pair`].
+pub fn pair(a: Who, b: Who) -> Pair {
+    (a.min(b), a.max(b))
+}
+
+/// A text whose sending was acknowledged.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sent {
+    /// Its author.
+    pub from: Who,
+    /// For whom.
+    pub to: Who,
+    /// What it says.
+    pub text: String,
+    /// What it answers.
+    pub reply_to: Option<Mid>,
+    /// When the answer left.
+    pub accepted_at: Millis,
+    /// An old disk may have swallowed it.
+    pub excused: bool,
+}
+
+/// The last reaction of one person to one message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reacted {
+    /// The emoji; empty if it was taken back.
+    pub emoji: String,
+    /// Two of them may have happened in either order.
+    pub doubtful: bool,
+}
+
+/// The reference.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    /// Acknowledged texts.
+    pub sent: BTreeMap<Mid, Sent>,
+    /// Texts that were asked to be sent, acknowledged or not: nothing else may arrive.
+    pub asked: BTreeSet<(Who, Who, String)>,
+    /// How often each author asked for each text, to whomever.
+    pub times: BTreeMap<(Who, String), u32>,
+    /// Acknowledged reactions.
+    pub reacted: BTreeMap<(Mid, Who), Reacted>,
+    /// Reactions asked for, per message.
+    pub reactions_asked: BTreeMap<Mid, u32>,
+    /// Received messages that were marked as read.
+    pub read: BTreeSet<(Who, Mid)>,
+    /// Pairs that must end up connected.
+    pub owed: BTreeSet<Pair>,
+    /// Pairs that owe each other nothing any more: blocked, declined, or rolled back.
+    pub severed: BTreeSet<Pair>,
+    /// Links: who made them, how often they can be used, who took them up.
+    pub links: BTreeMap<String, (Who, u8, BTreeSet<Who>)>,
+    /// When a message was first shown to its recipient.
+    pub arrived: BTreeMap<(Who, Mid), Millis>,
+    /// People whose disk was put back at some time.
+    pub rolled: BTreeSet<Who>,
+    /// Commands that were refused: code and how often.
+    pub refused: BTreeMap<String, u64>,
+}
+
+impl Model {
+    /// A command was given.
+    pub(crate) fn wished(&mut self, who: Who, wish: &Wish) {
+        match (&wish.command, wish.about) {
+            (Command::Send { text, .. }, Some(to)) => {
+                self.asked.insert((who, to, text.clone()));
+                *self.times.entry((who, text.clone())).or_default() += 1;
+            }
+            (Command::React { to, .. }, _) => {
+                *self.reactions_asked.entry(*to).or_default() += 1;
+            }
+            (Command::Block { .. } | Command::Decline { .. }, Some(other)) => {
+                self.severed.insert(pair(who, other));
+            }
+            _ => {}
+        }
+    }
+
+    /// How often somebody asked for a text to be sent.
+    pub fn times_asked(&self, who: Who, text: &str) -> u32 {
+        self.times
+            .get(&(who, text.to_owned()))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// The pair must be connected and pass messages on.
+    pub fn bound(&self, a: Who, b: Who) -> bool {
+        self.owed.contains(&pair(a, b)) && !self.severed.contains(&pair(a, b))
+    }
+}
+
+impl World {
+    /// An answer left the node: from now on its promise counts.
+    pub(crate) fn answered(&mut self, who: Who, ticket: u64, result: Result<Answer, Refusal>) {
+        let Some(wish) = self.people[who].wishes.remove(&ticket) else {
+            return self.violation("answered_twice", who, format!("ticket {ticket}"));
+        };
+        let line = match &result {
+            Ok(answer) => format!("ticket {ticket} {}: {answer:?}", word(&wish.command)),
+            Err(no) => format!(
+                "ticket {ticket} {}: refused {}",
+                word(&wish.command),
+                no.code
+            ),
+        };
+        self.note(who, &line, &[]);
+        match &result {
+            Ok(answer) => self.promised(who, &wish, answer),
+            Err(refusal) => {
+                *self.model.refused.entry(refusal.code.clone()).or_default() += 1;
+            }
+        }
+        self.people[who].answers.insert(ticket, result);
+    }
+
+    fn promised(&mut self, who: Who, wish: &Wish, answer: &Answer) {
+        let now = self.now;
+        match (&wish.command, answer, wish.about) {
+            (Command::Create { .. }, Answer::Account { account }, _) => {
+                self.people[who].account = Some(*account);
+                let me = self.ask(who, |engine, store| engine.me(store)).flatten();
+                if let Some(me) = me {
+                    self.people[who].peer = Some(me.peer);
+                    self.peers.insert(me.peer, who);
+                }
+                let listen = self.people[who].listen(who);
+                self.push(who, Input::Listening { listen });
+            }
+            (Command::Invite { uses, .. }, Answer::Invite { link, .. }, _) => {
+                self.model
+                    .links
+                    .insert(link.clone(), (who, *uses, BTreeSet::new()));
+                if let Then::Join(by) = wish.then {
+                    self.act_after(
+                        0,
+                        Step::Add {
+                            by,
+                            of: who,
+                            link: link.clone(),
+                        },
+                    );
+                }
+            }
+            (Command::Add { link, .. }, Answer::Contact { .. }, Some(of)) => {
+                if let Some((_, uses, takers)) = self.model.links.get_mut(link) {
+                    takers.insert(who);
+                    if *uses == 1 && takers.len() == 1 {
+                        self.model.owed.insert(pair(who, of));
+                    }
+                }
+            }
+            (Command::Accept { .. }, Answer::Contact { state, .. }, Some(of)) => {
+                if *state == ContactState::Connected {
+                    self.model.owed.insert(pair(who, of));
+                }
+            }
+            (Command::Send { text, reply_to, .. }, Answer::Message { id, .. }, Some(to)) => {
+                let sent = Sent {
+                    from: who,
+                    to,
+                    text: text.clone(),
+                    reply_to: *reply_to,
+                    accepted_at: now,
+                    excused: false,
+                };
+                if let Some(other) = self.model.sent.insert(*id, sent) {
+                    let when = stamp(other.accepted_at);
+                    let detail = format!("{id:?} was already given out at {when}");
+                    self.violation("id_twice", who, detail);
+                }
+            }
+            (Command::React { to, emoji }, Answer::Message { .. }, _) => {
+                let doubtful = wish.doubtful
+                    || self
+                        .model
+                        .reacted
+                        .get(&(*to, who))
+                        .is_some_and(|r| r.doubtful);
+                let reacted = Reacted {
+                    emoji: emoji.clone(),
+                    doubtful,
+                };
+                self.model.reacted.insert((*to, who), reacted);
+            }
+            // A repeated answer is that of the first time; what came in between is not meant.
+            (Command::MarkRead { .. }, Answer::Marked { .. }, Some(of)) if !wish.doubtful => {
+                let sent = &self.model.sent;
+                let theirs = |mid: &Mid| sent.get(mid).is_some_and(|s| s.from == of);
+                let seen: Vec<_> = self
+                    .model
+                    .arrived
+                    .iter()
+                    .filter(|((to, mid), at)| *to == who && **at < now && theirs(mid))
+                    .map(|(key, _)| *key)
+                    .collect();
+                self.model.read.extend(seen);
+            }
+            _ => {}
+        }
+    }
+
+    /// Somebody's disk is that of an earlier time: what happened to it since is excused.
+    pub(crate) fn roll_back(&mut self, who: Who, since: Millis) {
+        let now = self.now;
+        let contacts = self
+            .ask(who, |engine, store| engine.contacts(store))
+            .unwrap_or_default();
+        let kept = |account| {
+            contacts
+                .iter()
+                .any(|c| Some(c.account) == account && c.state == ContactState::Connected)
+        };
+        let strangers: Vec<Who> = (0..self.people.len())
+            .filter(|other| *other != who && !kept(self.people[*other].account))
+            .collect();
+        let model = &mut self.model;
+        model
+            .severed
+            .extend(strangers.into_iter().map(|other| pair(who, other)));
+        for (mid, sent) in &mut model.sent {
+            let arrived = model.arrived.get(&(who, *mid));
+            sent.excused |= (sent.from == who && sent.accepted_at >= since)
+                || (sent.to == who && arrived.is_some_and(|at| (since..=now).contains(at)));
+        }
+        model
+            .arrived
+            .retain(|(to, _), at| *to != who || *at < since);
+        model.read.retain(|(by, _)| *by != who);
+        for ((_, by), reacted) in &mut model.reacted {
+            reacted.doubtful |= *by == who;
+        }
+        model.rolled.insert(who);
+        // Answers of the lost time are gone with it: commands that wait are given again anyway.
+        self.people[who]
+            .wishes
+            .values_mut()
+            .for_each(|wish| wish.doubtful = true);
+    }
+}
+
+fn word(command: &Command) -> &'static str {
+    match command {
+        Command::Create { .. } => "create",
+        Command::Rename { .. } => "rename",
+        Command::Invite { .. } => "invite",
+        Command::Add { .. } => "add",
+        Command::Accept { .. } => "accept",
+        Command::Decline { .. } => "decline",
+        Command::Block { .. } => "block",
+        Command::Send { .. } => "send",
+        Command::React { .. } => "react",
+        Command::MarkRead { .. } => "read",
+        Command::WordsWritten => "words",
+    }
+}

@@ -1,0 +1,84 @@
+//! How many rows a home may hold, table by table.
+
+use crate::person::Who;
+use crate::world::World;
+use std::collections::BTreeMap;
+use waxwing_protocol::limits::{
+    CHANGES_MAX, INIT_SEEN_MAX, INVITES_MAX, SESSIONS_MAX, SKIPPED_PER_ACCOUNT_MAX,
+    SKIPPED_TOTAL_MAX, WAITING_REACTIONS_MAX,
+};
+use waxwing_protocol::store::{MemoryStore, Table};
+
+/// Rows of each table.
+pub fn count(store: &MemoryStore) -> BTreeMap<Table, u64> {
+    let mut rows = BTreeMap::new();
+    for (key, _) in store.iter() {
+        *rows.entry(key.table).or_default() += 1;
+    }
+    rows
+}
+
+/// What the number of rows may depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Everybody who may be a contact or ask to be one.
+    pub people: u64,
+    /// Messages, reactions and control letters that were ever asked for, with repairs.
+    pub letters: u64,
+    /// Commands that were ever given.
+    pub commands: u64,
+}
+
+/// Most rows of a table under a load.
+pub fn most(table: Table, load: Load) -> u64 {
+    let Load {
+        people,
+        letters,
+        commands,
+    } = load;
+    let devices = people + 1;
+    let sessions = devices * (SESSIONS_MAX as u64 + 1);
+    match table {
+        Table::Meta | Table::Own => 64,
+        // New ones every week, kept for at most 45 days, and as many on command.
+        Table::Prekey | Table::OneTime => 32 + commands,
+        Table::Contact | Table::ByAccount | Table::ByName | Table::Account => devices * 2,
+        Table::Device | Table::ByPeer => devices * 2,
+        Table::Online | Table::Dial => devices,
+        Table::Session => sessions,
+        Table::Skipped | Table::SkippedOrder => {
+            let per_account = u64::from(SKIPPED_PER_ACCOUNT_MAX) * people;
+            per_account.min(u64::from(SKIPPED_TOTAL_MAX))
+        }
+        Table::Invite => INVITES_MAX as u64 * 2 + people,
+        Table::InitSeen => (2 * u64::from(INIT_SEEN_MAX)).min(sessions * 4),
+        Table::Answer => commands,
+        Table::Waiting => WAITING_REACTIONS_MAX as u64 * devices,
+        Table::Change => CHANGES_MAX,
+        Table::Agenda => 64 + 16 * devices + 2 * letters,
+        Table::Message | Table::ByMid | Table::Unread | Table::ReceiptDue => letters + devices,
+        // Everything else goes by devices, sessions or what is waiting.
+        _ => 4 * sessions + letters,
+    }
+}
+
+impl World {
+    /// Every table of somebody's home is within its bounds.
+    pub fn check_rows(&mut self, who: Who) {
+        let model = &self.model;
+        let reactions: u64 = model.reactions_asked.values().map(|n| u64::from(*n)).sum();
+        let person = &self.people[who];
+        let load = Load {
+            people: self.people.len() as u64,
+            letters: model.asked.len() as u64 + reactions + 64,
+            commands: (person.answers.len() + person.wishes.len()) as u64,
+        };
+        for (table, rows) in count(&person.store) {
+            let most = most(table, load);
+            if rows > most {
+                let detail = format!("{table:?} holds {rows} rows, at most {most} are explained");
+                self.violation("rows", who, detail);
+            }
+        }
+    }
+}
