@@ -7,10 +7,16 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+mod clock;
 pub mod config;
+mod deferred;
 mod dice;
 mod disk;
 mod files;
+mod group;
 pub mod net;
+mod perform;
 pub mod runtime;
 pub mod store;
+
+pub use disk::{DiskStatus, FREE_MIN_BYTES};
