@@ -14,9 +14,15 @@ mod dice;
 mod disk;
 mod files;
 mod group;
+pub mod home;
+mod keyfile;
+pub mod logs;
 pub mod net;
+mod node;
+mod outside;
 mod perform;
 pub mod runtime;
 pub mod store;
 
 pub use disk::{DiskStatus, FREE_MIN_BYTES};
+pub use node::{Node, Ready, StartError};
