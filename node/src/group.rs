@@ -428,4 +428,6 @@ fn kind(input: &Input) -> &'static str {
 }
 
 #[cfg(test)]
+mod full;
+#[cfg(test)]
 mod tests;
