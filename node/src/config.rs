@@ -1,6 +1,7 @@
 //! What a node is told when it starts.
 
-use std::net::SocketAddr;
+use crate::disk::FREE_MIN_BYTES;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use waxwing_protocol::input::Settings;
 
@@ -17,6 +18,23 @@ pub struct Config {
     pub api: SocketAddr,
     /// File whose first line is the passphrase that wraps the data key.
     pub passphrase_file: Option<PathBuf>,
+    /// Writing stops while less than this is free on the home's disk.
+    pub disk_free_min_bytes: u64,
     /// What the user set.
     pub settings: Settings,
+}
+
+impl Config {
+    /// A home with everything else as it is by default.
+    pub fn new(home: impl Into<PathBuf>) -> Self {
+        Self {
+            home: home.into(),
+            name: None,
+            listen: Vec::new(),
+            api: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            passphrase_file: None,
+            disk_free_min_bytes: FREE_MIN_BYTES,
+            settings: Settings::default(),
+        }
+    }
 }

@@ -4,7 +4,25 @@
 //! [`waxwing_protocol::engine::handle`], makes each group of them durable, and only then performs
 //! what came out.
 
+#![forbid(unsafe_code)]
+
 pub mod api;
+mod clock;
 pub mod config;
+mod deferred;
+mod dice;
+mod disk;
+mod files;
+mod group;
+pub mod home;
+mod keyfile;
+pub mod logs;
 pub mod net;
+mod node;
+mod outside;
+mod perform;
 pub mod runtime;
+pub mod store;
+
+pub use disk::{DiskStatus, FREE_MIN_BYTES};
+pub use node::{Node, Ready, StartError};

@@ -1,12 +1,49 @@
-//! The engine's thread: one owner of the engine and its store.
+//! The engine's thread, and how the rest of the node talks to it: one owner of the engine and its
+//! store, and bounded channels between.
 
+use crate::clock::Clock;
+use crate::disk::{DiskStatus, Watermark};
+use crate::group::{Core, World};
+use crate::store::Disk;
+use std::any::Any;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 use tokio::sync::{mpsc, oneshot, watch};
-use waxwing_protocol::input::{Command, Input};
-use waxwing_protocol::output::{Answer, Refusal};
-use waxwing_protocol::store::{Read, StoreError};
+use waxwing_protocol::id::Peer;
+use waxwing_protocol::input::{Command, Input, Moment, SendError, Settings};
+use waxwing_protocol::output::{Answer, Output, Refusal};
+use waxwing_protocol::store::{Read, StoreError, Tx};
+
+/// Asks that wait for the engine. Beyond it the askers wait: two groups' worth, so that the next
+/// group is complete while one is being flushed.
+const ASKS_MAX: usize = 1_024;
+/// The engine's stack: decoding recurses a few levels, the post-quantum keys are large.
+const STACK_BYTES: usize = 4 * 1024 * 1024;
+
+/// Where a command's answer goes.
+pub type Reply = oneshot::Sender<Result<Result<Answer, Refusal>, EngineError>>;
 
 /// A query runs on the engine's thread between groups.
 pub type QueryFn = Box<dyn FnOnce(&dyn Read) + Send>;
+
+/// The door of the engine, as [`waxwing_protocol::engine::handle`].
+pub(crate) type Door = fn(&mut Tx<'_>, &mut Moment<'_>, Input) -> Result<Vec<Output>, StoreError>;
+
+/// The network, as the engine's thread sees it. No call may block.
+pub trait Network: Send {
+    /// Queues a frame on the connection to a peer.
+    ///
+    /// # Errors
+    /// [`SendError`] if it was not queued.
+    fn send(&self, to: Peer, id: u64, bytes: Vec<u8>) -> Result<(), SendError>;
+
+    /// Connects to a peer unless connected; failure comes back as [`Input::DialFailed`].
+    fn dial(&self, peer: Peer, addrs: Vec<String>);
+
+    /// Charges a peer's budget.
+    fn penalty(&self, peer: Peer, points: u32);
+}
 
 /// What the engine's thread is asked.
 pub enum Ask {
@@ -19,10 +56,14 @@ pub enum Ask {
         /// The wish.
         command: Command,
         /// Where the answer goes.
-        reply: oneshot::Sender<Result<Answer, Refusal>>,
+        reply: Reply,
     },
     /// A read.
     Query(QueryFn),
+    /// From now on, this is the network.
+    Network(Box<dyn Network>),
+    /// End, once everything asked before is done.
+    Stop,
 }
 
 /// Why the engine gave no answer.
@@ -44,12 +85,14 @@ pub enum EngineError {
 pub struct EngineHandle {
     asks: mpsc::Sender<Ask>,
     cursor: watch::Receiver<u64>,
+    disk: watch::Receiver<DiskStatus>,
 }
 
 impl EngineHandle {
-    /// A handle from its parts.
+    /// A handle from its parts, with a disk that never fills.
     pub fn new(asks: mpsc::Sender<Ask>, cursor: watch::Receiver<u64>) -> Self {
-        Self { asks, cursor }
+        let (_, disk) = watch::channel(DiskStatus::default());
+        Self { asks, cursor, disk }
     }
 
     /// Runs a command and waits until its effect is durable.
@@ -62,13 +105,13 @@ impl EngineHandle {
         command: Command,
     ) -> Result<Result<Answer, Refusal>, EngineError> {
         let (reply, answer) = oneshot::channel();
-        let ask = Ask::Command {
+        self.ask(Ask::Command {
             key,
             command,
             reply,
-        };
-        self.asks.send(ask).await.map_err(|_| EngineError::Gone)?;
-        answer.await.map_err(|_| EngineError::Gone)
+        })
+        .await?;
+        answer.await.map_err(|_| EngineError::Gone)?
     }
 
     /// Reads on the engine's thread.
@@ -83,10 +126,7 @@ impl EngineHandle {
         let run: QueryFn = Box::new(move |store| {
             let _ = reply.send(read(store));
         });
-        self.asks
-            .send(Ask::Query(run))
-            .await
-            .map_err(|_| EngineError::Gone)?;
+        self.ask(Ask::Query(run)).await?;
         Ok(answer.await.map_err(|_| EngineError::Gone)??)
     }
 
@@ -95,14 +135,131 @@ impl EngineHandle {
     /// # Errors
     /// [`EngineError::Gone`] if the engine has ended.
     pub async fn input(&self, input: Input) -> Result<(), EngineError> {
-        self.asks
-            .send(Ask::Input(input))
-            .await
-            .map_err(|_| EngineError::Gone)
+        self.ask(Ask::Input(input)).await
     }
 
     /// The newest cursor of the change log, and word of every newer one.
     pub fn cursor(&self) -> watch::Receiver<u64> {
         self.cursor.clone()
+    }
+
+    /// How the disk was doing when the engine last looked, a few seconds ago at most.
+    pub fn disk(&self) -> DiskStatus {
+        *self.disk.borrow()
+    }
+
+    /// Gives the engine a network, in place of the one before.
+    pub(crate) async fn attach(&self, network: Box<dyn Network>) -> Result<(), EngineError> {
+        self.ask(Ask::Network(network)).await
+    }
+
+    /// Asks in the queue, for tests that wait until everybody has asked.
+    #[cfg(test)]
+    pub(crate) fn queued(&self) -> usize {
+        self.asks.max_capacity() - self.asks.capacity()
+    }
+
+    async fn ask(&self, ask: Ask) -> Result<(), EngineError> {
+        self.asks.send(ask).await.map_err(|_| EngineError::Gone)
+    }
+}
+
+/// How the engine's thread ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// It was asked to.
+    Stopped,
+    /// It could not go on; why, in one sentence.
+    Failed(String),
+}
+
+/// Everything that an engine's thread begins with.
+pub(crate) struct Setup {
+    pub(crate) store: Box<dyn Disk>,
+    /// Opens the store anew after it failed on a full disk and the reserve was released.
+    pub(crate) reopen: Box<dyn FnMut() -> Result<Box<dyn Disk>, String> + Send>,
+    pub(crate) disk: Watermark,
+    pub(crate) settings: Settings,
+    pub(crate) door: Door,
+    /// Dropped last, when the store is closed: the lock of the home.
+    pub(crate) keep: Box<dyn Any + Send>,
+}
+
+/// A running engine.
+pub(crate) struct Engine {
+    pub(crate) handle: EngineHandle,
+    ended: watch::Receiver<Option<Ended>>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Engine {
+    /// Starts the thread. Nothing happens on it until it is asked.
+    pub(crate) fn spawn(setup: Setup) -> io::Result<Self> {
+        let timer = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()?;
+        let (asks, asked) = mpsc::channel(ASKS_MAX);
+        let (cursor_out, cursor) = watch::channel(0);
+        let (disk_out, disk) = watch::channel(setup.disk.status());
+        let (ended_out, ended) = watch::channel(None);
+        let keep = setup.keep;
+        let mut core = Core {
+            store: setup.store,
+            reopen: setup.reopen,
+            world: World::new(
+                asked,
+                cursor_out,
+                Clock::start(),
+                setup.settings,
+                setup.door,
+            ),
+            disk: setup.disk,
+            disk_out,
+            timer,
+            looked_ms: None,
+            maintained_ms: None,
+        };
+        let run = move || {
+            let end = catch_unwind(AssertUnwindSafe(|| core.run()))
+                .unwrap_or_else(|_| Ended::Failed("the engine met a bug and stopped".into()));
+            if let Ended::Failed(why) = &end {
+                tracing::error!(%why, "the engine has ended");
+            }
+            // Closing sled may find the failure again, loudly.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(core)));
+            drop(keep);
+            ended_out.send_replace(Some(end));
+        };
+        let thread = thread::Builder::new()
+            .name("engine".into())
+            .stack_size(STACK_BYTES)
+            .spawn(run)?;
+        let handle = EngineHandle { asks, cursor, disk };
+        Ok(Self {
+            handle,
+            ended,
+            thread,
+        })
+    }
+
+    /// Resolves when the thread has ended, with how.
+    pub(crate) fn ended(&self) -> impl Future<Output = Ended> + Send + 'static {
+        let mut ended = self.ended.clone();
+        async move {
+            match ended.wait_for(Option::is_some).await {
+                Ok(end) => end.clone().unwrap_or(Ended::Stopped),
+                Err(_) => Ended::Failed("the engine's thread vanished".into()),
+            }
+        }
+    }
+
+    /// Ends the thread once everything asked so far is durable, and waits for it.
+    pub(crate) async fn stop(self) -> Ended {
+        // A thread that has ended already cannot be asked, and need not.
+        let _ = self.handle.ask(Ask::Stop).await;
+        let end = self.ended().await;
+        // It has said its last word; what is left of it takes no time.
+        let _ = self.thread.join();
+        end
     }
 }

@@ -1,0 +1,285 @@
+use super::*;
+use crate::dice;
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+use waxwing_protocol::time::DAY_S;
+
+/// A home whose place outlives the stores opened in it.
+struct Home {
+    dir: TempDir,
+    place: Place,
+}
+
+const NOW: Secs = 1_800_000_000;
+
+fn home() -> Home {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place {
+        db: dir.path().join("db"),
+        state_key: dir.path().join("state-key"),
+        data_key: dice::secret(),
+    };
+    Home { dir, place }
+}
+
+impl Home {
+    fn open(&self) -> SledStore {
+        if self.place.db.exists() {
+            open(&self.place, NOW).unwrap()
+        } else {
+            create(&self.place, NOW).unwrap()
+        }
+    }
+
+    /// Every stored row as it is on disk.
+    fn raw(&self) -> Vec<(sled::IVec, sled::IVec)> {
+        let store = self.open();
+        store.db.iter().map(Result::unwrap).collect()
+    }
+}
+
+fn key(table: Table, n: u32) -> Key {
+    Key::new(table, *b"scope of a person", n.to_be_bytes())
+}
+
+fn put(store: &mut SledStore, table: Table, rows: std::ops::Range<u32>, value: &[u8]) {
+    let batch = rows
+        .map(|n| (key(table, n), Some(Bytes::new(value.to_vec()))))
+        .collect();
+    store.apply(batch).unwrap();
+}
+
+#[test]
+fn it_conforms() {
+    let homes = RefCell::new(Vec::new());
+    conformance::check(|| {
+        let home = home();
+        let store = home.open();
+        homes.borrow_mut().push(home);
+        Box::new(store)
+    });
+    conformance::check(|| Box::new(MemoryStore::default()));
+}
+
+#[test]
+fn rows_outlive_their_owner() {
+    let home = home();
+    conformance::check_durable(|| Box::new(home.open()));
+}
+
+#[test]
+fn nothing_stored_is_in_the_clear_or_long_enough_to_leave_the_log() {
+    let home = home();
+    let mut store = home.open();
+    for table in [Table::Contact, Table::Session] {
+        put(
+            &mut store,
+            table,
+            0..40,
+            &b"name of a person ".repeat(3_000),
+        );
+    }
+    drop(store);
+    let rows = home.raw();
+    assert!(rows.iter().all(|(_, value)| value.len() <= PIECE_BYTES));
+    assert_eq!(
+        fs::read_dir(home.place.db.join("blobs")).unwrap().count(),
+        0
+    );
+    for needle in ["name of a person", "scope of a person"] {
+        for file in ["db", "conf"] {
+            let bytes = fs::read(home.place.db.join(file)).unwrap();
+            assert!(
+                !bytes
+                    .windows(16)
+                    .any(|window| needle.as_bytes().starts_with(window))
+            );
+        }
+    }
+}
+
+#[test]
+fn deleted_and_shortened_rows_leave_no_pieces() {
+    let home = home();
+    let mut store = home.open();
+    put(&mut store, Table::Message, 0..8, &[1; 20_000]);
+    drop(store);
+    let mut store = home.open();
+    put(&mut store, Table::Message, 0..4, b"short");
+    let batch = (4..8).map(|n| (key(Table::Message, n), None)).collect();
+    store.apply(batch).unwrap();
+    drop(store);
+    // Four rows and the one that checks the data key.
+    assert_eq!(home.raw().len(), 5);
+}
+
+#[test]
+fn a_row_opens_only_in_its_place() {
+    let home = home();
+    let mut store = home.open();
+    put(&mut store, Table::Contact, 1..3, b"value");
+    let at = |n: u32| {
+        store
+            .keys
+            .stored_key(Table::Contact, b"scope of a person", &n.to_be_bytes())
+    };
+    let (one, two) = (at(1), at(2));
+    let moved = store.db.get(&one).unwrap().unwrap();
+    store.db.insert(two, moved).unwrap();
+    drop(store);
+    let store = home.open();
+    assert!(store.get(&key(Table::Contact, 1)).unwrap().is_some());
+    let damaged = Err(StoreError::Damaged(Table::Contact));
+    assert_eq!(store.get(&key(Table::Contact, 2)), damaged);
+}
+
+#[test]
+fn a_failed_store_answers_nothing_more() {
+    let home = home();
+    let mut store = home.open();
+    put(&mut store, Table::Contact, 0..1, b"value");
+    store.fail(StoreError::Full);
+    assert_eq!(store.get(&key(Table::Contact, 0)), Err(StoreError::Full));
+    assert_eq!(store.apply(Batch::new()), Err(StoreError::Full));
+    assert_eq!(store.maintain(NOW), Err(StoreError::Full));
+    drop(store);
+    assert!(home.open().get(&key(Table::Contact, 0)).unwrap().is_some());
+}
+
+#[test]
+fn a_foreign_data_key_opens_nothing() {
+    let mut home = home();
+    drop(home.open());
+    home.place.data_key = dice::secret();
+    // The same file of state keys can be read with any data key; the database cannot.
+    assert!(matches!(open(&home.place, NOW), Err(OpenError::Damaged(_))));
+}
+
+#[test]
+fn what_is_missing_is_not_made_anew() {
+    let home = home();
+    assert!(matches!(open(&home.place, NOW), Err(OpenError::Damaged(_))));
+    drop(home.open());
+    let kept = home.dir.path().join("kept");
+    fs::rename(&home.place.state_key, &kept).unwrap();
+    assert!(matches!(open(&home.place, NOW), Err(OpenError::Damaged(_))));
+    fs::rename(&kept, &home.place.state_key).unwrap();
+    fs::rename(&home.place.db, &kept).unwrap();
+    assert!(matches!(open(&home.place, NOW), Err(OpenError::Damaged(_))));
+    assert!(!home.place.db.exists());
+}
+
+#[test]
+fn a_damaged_database_is_put_aside() {
+    let home = home();
+    let mut store = home.open();
+    put(&mut store, Table::Message, 0..3_000, &[3; 500]);
+    drop(store);
+    open::released(&home.place.db).unwrap();
+    let file = home.place.db.join("db");
+    scramble(&file);
+    for snapshot in fs::read_dir(&home.place.db).unwrap() {
+        let path = snapshot.unwrap().path();
+        if path
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .starts_with("snap.")
+        {
+            scramble(&path);
+        }
+    }
+    let Err(OpenError::Quarantined { kept }) = open(&home.place, NOW) else {
+        panic!("a scrambled database opened");
+    };
+    assert!(kept.join("db").exists());
+    assert!(!home.place.db.exists());
+    // Never an empty one in its place.
+    assert!(matches!(open(&home.place, NOW), Err(OpenError::Damaged(_))));
+}
+
+/// Changes every byte of a file.
+fn scramble(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    for (n, byte) in bytes.iter_mut().enumerate() {
+        *byte ^= (n % 255) as u8 + 1;
+    }
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn rotation_survives_a_crash_after_every_step() {
+    const ROWS: u32 = 600;
+    // However many steps were made before the crash, the next start finishes.
+    for steps in 0..=12 {
+        let home = home();
+        let mut store = home.open();
+        for table in [Table::Session, Table::Skipped] {
+            put(&mut store, table, 0..ROWS, &[5; 90]);
+        }
+        put(&mut store, Table::Prekey, 0..3, &[6; 9_000]);
+        put(&mut store, Table::Message, 0..3, b"not rotated");
+        assert!(!store.maintain(NOW + DAY_S - 1).unwrap());
+        let tomorrow = NOW + DAY_S;
+        for _ in 0..steps {
+            if !store.maintain(tomorrow).unwrap() {
+                break;
+            }
+        }
+        put(
+            &mut store,
+            Table::Session,
+            ROWS..ROWS + 2,
+            b"written meanwhile",
+        );
+        drop(store);
+
+        let mut store = home.open();
+        let mut guard = 0;
+        while store.maintain(tomorrow).unwrap() {
+            guard += 1;
+            assert!(guard < 50);
+        }
+        assert!(!store.state.rotating());
+        assert_eq!(store.state.current().0, 2, "after {steps} steps");
+        drop(store);
+
+        let store = home.open();
+        for n in 0..ROWS {
+            for table in [Table::Session, Table::Skipped] {
+                assert_eq!(
+                    **store.get(&key(table, n)).unwrap().as_ref().unwrap(),
+                    [5; 90]
+                );
+            }
+        }
+        let prekey = store.get(&key(Table::Prekey, 2)).unwrap().unwrap();
+        assert_eq!(*prekey, [6; 9_000]);
+        assert!(store.get(&key(Table::Session, ROWS + 1)).unwrap().is_some());
+        for table in seal::ROTATING {
+            let prefix = [table as u8];
+            for row in store.db.scan_prefix(prefix) {
+                assert_eq!(seal::generation(&row.unwrap().1), Some(2));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_row_stops_no_rotation() {
+    let home = home();
+    let mut store = home.open();
+    put(&mut store, Table::Session, 0..3, b"value");
+    let stored = store
+        .keys
+        .stored_key(Table::Session, b"scope of a person", &1u32.to_be_bytes());
+    store.db.insert(stored, &[0; 60][..]).unwrap();
+    while store.maintain(NOW + DAY_S).unwrap() {}
+    drop(store);
+    let store = home.open();
+    assert!(!store.state.rotating());
+    assert!(store.get(&key(Table::Session, 0)).unwrap().is_some());
+    let damaged = Err(StoreError::Damaged(Table::Session));
+    assert_eq!(store.get(&key(Table::Session, 1)), damaged);
+}
