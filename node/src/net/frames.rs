@@ -8,8 +8,9 @@ use libp2p::core::upgrade::ReadyUpgrade;
 use libp2p::core::{Endpoint, Multiaddr};
 use libp2p::swarm::handler::{ConnectionEvent, FullyNegotiatedInbound, FullyNegotiatedOutbound};
 use libp2p::swarm::{
-    ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm,
-    NetworkBehaviour, SubstreamProtocol, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
+    CloseConnection, ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId,
+    FromSwarm, NetworkBehaviour, SubstreamProtocol, THandler, THandlerInEvent, THandlerOutEvent,
+    ToSwarm,
 };
 use libp2p::{PeerId, Stream, StreamProtocol};
 use std::collections::VecDeque;
@@ -37,7 +38,7 @@ pub(super) struct Opened {
 /// Hands out one frame stream per connection.
 #[derive(Default)]
 pub(super) struct Behaviour {
-    opened: VecDeque<Opened>,
+    outcomes: VecDeque<ToSwarm<Opened, Infallible>>,
     waker: Option<Waker>,
 }
 
@@ -72,12 +73,18 @@ impl NetworkBehaviour for Behaviour {
         &mut self,
         peer: PeerId,
         connection: ConnectionId,
-        stream: THandlerOutEvent<Self>,
+        outcome: THandlerOutEvent<Self>,
     ) {
-        self.opened.push_back(Opened {
-            peer,
-            connection,
-            stream,
+        self.outcomes.push_back(match outcome {
+            Outcome::Ready(stream) => ToSwarm::GenerateEvent(Opened {
+                peer,
+                connection,
+                stream,
+            }),
+            Outcome::Failed => ToSwarm::CloseConnection {
+                peer_id: peer,
+                connection: CloseConnection::One(connection),
+            },
         });
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -85,8 +92,8 @@ impl NetworkBehaviour for Behaviour {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Opened, THandlerInEvent<Self>>> {
-        if let Some(opened) = self.opened.pop_front() {
-            return Poll::Ready(ToSwarm::GenerateEvent(opened));
+        if let Some(outcome) = self.outcomes.pop_front() {
+            return Poll::Ready(outcome);
         }
         self.waker = Some(cx.waker().clone());
         Poll::Pending
@@ -105,21 +112,33 @@ enum Wants {
     Nothing,
 }
 
+/// What came of the negotiation.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// The stream is open.
+    Ready(Stream),
+    /// The peer does not speak the protocol: the connection is of no use.
+    Failed,
+}
+
 /// One connection's part.
 pub(super) struct Handler {
     wants: Wants,
-    ready: Option<Stream>,
+    outcome: Option<Outcome>,
 }
 
 impl Handler {
     fn new(wants: Wants) -> Self {
-        Self { wants, ready: None }
+        Self {
+            wants,
+            outcome: None,
+        }
     }
 }
 
 impl ConnectionHandler for Handler {
     type FromBehaviour = Infallible;
-    type ToBehaviour = Stream;
+    type ToBehaviour = Outcome;
     type InboundProtocol = ReadyUpgrade<StreamProtocol>;
     type OutboundProtocol = ReadyUpgrade<StreamProtocol>;
     type InboundOpenInfo = ();
@@ -132,9 +151,9 @@ impl ConnectionHandler for Handler {
     fn poll(
         &mut self,
         _: &mut Context<'_>,
-    ) -> Poll<ConnectionHandlerEvent<Self::OutboundProtocol, (), Stream>> {
-        if let Some(stream) = self.ready.take() {
-            return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(stream));
+    ) -> Poll<ConnectionHandlerEvent<Self::OutboundProtocol, (), Outcome>> {
+        if let Some(outcome) = self.outcome.take() {
+            return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(outcome));
         }
         if self.wants == Wants::ToOpen {
             self.wants = Wants::Opening;
@@ -161,16 +180,19 @@ impl ConnectionHandler for Handler {
                 ..
             }) if self.wants == Wants::Opening => {
                 self.wants = Wants::Nothing;
-                self.ready = Some(stream);
+                self.outcome = Some(Outcome::Ready(stream));
             }
             ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound {
                 protocol: stream,
                 ..
             }) if self.wants == Wants::ToAccept => {
                 self.wants = Wants::Nothing;
-                self.ready = Some(stream);
+                self.outcome = Some(Outcome::Ready(stream));
             }
-            ConnectionEvent::DialUpgradeError(_) => self.wants = Wants::Nothing,
+            ConnectionEvent::DialUpgradeError(_) => {
+                self.wants = Wants::Nothing;
+                self.outcome = Some(Outcome::Failed);
+            }
             _ => {}
         }
     }

@@ -53,8 +53,9 @@ pub(super) enum End {
 }
 
 /// Serves a link until it ends. Afterwards the link is out of the table and the engine knows.
-/// `may_give_up`: this side is the one that closes surplus links.
+/// `may_give_up`: this side is the one that closes surplus links. `began`: now, but for tests.
 pub(super) async fn serve<S>(
+    began: Instant,
     stream: S,
     (place, mut queue): (Place, Queue),
     links: &Links,
@@ -68,7 +69,7 @@ where
     let end = {
         let (input, output) = stream.split();
         let link = Link {
-            began: Instant::now(),
+            began,
             pulse: Mutex::default(),
             place: &place,
             links,
@@ -347,5 +348,124 @@ impl Future for Watch<'_> {
                 Act::Dead => return Poll::Ready(Some(End::Silent)),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pulse::SURPLUS_AFTER_MS;
+    use super::*;
+    use crate::runtime::Ask;
+    use std::io;
+    use tokio::sync::{mpsc, watch};
+    use waxwing_protocol::id::Peer;
+    use waxwing_protocol::input::{Input as Event, Reach};
+
+    /// Swallows what is written; gives so many signs of life, then ends, or stays silent.
+    struct Far {
+        signs: usize,
+        ends: bool,
+    }
+
+    impl AsyncRead for Far {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            into: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            if self.signs == 0 && self.ends {
+                return Poll::Ready(Ok(0));
+            }
+            if self.signs == 0 {
+                return Poll::Pending;
+            }
+            // The watch gets its turn between two signs.
+            self.signs -= 1;
+            if self.signs.is_multiple_of(2) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            into[..4].copy_from_slice(&ALIVE.to_be_bytes());
+            Poll::Ready(Ok(4))
+        }
+    }
+
+    impl AsyncWrite for Far {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn engine() -> (EngineHandle, mpsc::Receiver<Ask>) {
+        let (sender, asks) = mpsc::channel(64);
+        let (_, cursor) = watch::channel(0);
+        (EngineHandle::new(sender, cursor), asks)
+    }
+
+    fn heard(asks: &mut mpsc::Receiver<Ask>) -> Vec<Event> {
+        std::iter::from_fn(|| match asks.try_recv() {
+            Ok(Ask::Input(input)) => Some(input),
+            _ => None,
+        })
+        .collect()
+    }
+
+    const PEER: Peer = Peer::ZERO;
+
+    #[tokio::test]
+    async fn an_old_idle_link_is_given_up_by_one_side_only() {
+        let links = Links::default();
+        let (engine, mut asks) = engine();
+        let began = Instant::now() - Duration::from_millis(SURPLUS_AFTER_MS);
+        let far = || Far {
+            signs: 9,
+            ends: true,
+        };
+        for (may_give_up, want) in [(true, End::Surplus), (false, End::Closed)] {
+            let old = links.join(PEER, &engine).await.unwrap();
+            let new = links.join(PEER, &engine).await.unwrap();
+            let (up, down) = (
+                Event::Up {
+                    peer: PEER,
+                    how: Reach::Direct,
+                },
+                Event::Down { peer: PEER },
+            );
+            assert_eq!(heard(&mut asks), [up.clone(), down.clone(), up]);
+            let end = serve(began, far(), old, &links, &engine, may_give_up).await;
+            assert_eq!(end, want);
+            assert_eq!(heard(&mut asks), [], "the link that is written to stays");
+            let end = serve(began, far(), new, &links, &engine, may_give_up).await;
+            assert_eq!(end, End::Closed, "never the one that is written to");
+            assert_eq!(heard(&mut asks), [down]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_silent_peer_is_given_up() {
+        let links = Links::default();
+        let (engine, mut asks) = engine();
+        let place = links.join(PEER, &engine).await.unwrap();
+        links.send(PEER, 1, vec![1]).unwrap();
+        let far = Far {
+            signs: 0,
+            ends: false,
+        };
+        let end = serve(Instant::now(), far, place, &links, &engine, true).await;
+        assert_eq!(end, End::Silent);
+        assert_eq!(heard(&mut asks).last(), Some(&Event::Down { peer: PEER }));
+        assert_eq!(links.count(), 0);
     }
 }

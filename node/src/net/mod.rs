@@ -195,8 +195,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The running network. Dropping it stops it without a goodbye to the peers' queues; prefer
-/// [`Net::shutdown`].
+/// The running network. Dropping it stops it in the background; [`Net::shutdown`] waits for it.
 pub struct Net {
     shared: Arc<Shared>,
     requests: mpsc::Sender<Request>,

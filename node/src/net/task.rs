@@ -164,7 +164,8 @@ impl Task {
         self.state.links.spawn(async move {
             let end = match shared.links.join(peer, &engine).await {
                 Some(place) => {
-                    link::serve(stream, place, &shared.links, &engine, may_give_up).await
+                    let began = tokio::time::Instant::now();
+                    link::serve(began, stream, place, &shared.links, &engine, may_give_up).await
                 }
                 None => End::Closed,
             };
