@@ -6,11 +6,15 @@ use crate::error::CliError;
 use crate::out::Out;
 use crate::text;
 use crate::when;
-use jiff::{Timestamp, Zoned};
+use jiff::Zoned;
+use std::time::Duration;
 use waxwing_node::api::model::{self, State, Step, What};
 
 /// Characters of a device id or bridge id that tell two apart in a story.
 const ID_CHARS: usize = 8;
+
+/// What is due within this needs no time of day.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Tell where a message is, who holds it, and what happens next.
 #[derive(Debug, clap::Args)]
@@ -145,6 +149,8 @@ fn tell(step: &Step, now: &Zoned) -> String {
         What::Sent => format!("Written to a live connection to {device}"),
         What::Held => format!("Stored by {bridge}"),
         What::Forwarded => format!("Passed on by {bridge}"),
+        // With a reason it is the story of a message that came to us.
+        What::Delivered if step.reason.is_some() => "Arrived".to_owned(),
         What::Delivered => format!("Stored on {device}, as its receipt says"),
         What::Read => "Read".to_owned(),
         What::Failed => "That did not work".to_owned(),
@@ -176,24 +182,20 @@ fn next(why: &model::Why, now: &Zoned) -> String {
     };
     let what = text::line(&next.what);
     let Some(at) = &next.at else {
-        return format!("Next: {what}");
+        return format!("Next: {what}.");
     };
-    let current = now.timestamp();
-    let left = at
-        .parse::<Timestamp>()
-        .ok()
-        .and_then(|at| u64::try_from(at.as_millisecond() - current.as_millisecond()).ok())
-        .map(|ms| format!(", in {}", when::span(std::time::Duration::from_millis(ms))));
-    format!(
-        "Next, at {}{}: {what}",
-        when::date_seconds(at, now),
-        left.unwrap_or_default(),
-    )
+    let left = when::between(&now.timestamp().to_string(), at).unwrap_or_default();
+    if left < SOON {
+        return format!("Next, any moment: {what}.");
+    }
+    let (clock, left) = (when::date_seconds(at, now), when::span(left));
+    format!("Next, at {clock}, in {left}: {what}.")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
     use jiff::tz::TimeZone;
     use model::Next;
 
@@ -270,7 +272,7 @@ mod tests {
         let story = story(&why, &now.to_zoned(TimeZone::system()), Out::plain());
         assert!(story.starts_with("The message to bo\\u{1b}b waits in this home"));
         assert!(
-            story.ends_with(", in 30 s: bob's node is dialed again"),
+            story.ends_with(", in 30 s: bob's node is dialed again."),
             "{story}"
         );
     }
