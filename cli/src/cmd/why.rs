@@ -110,24 +110,32 @@ fn headline(message: &Message, why: &model::Why) -> String {
     }
 }
 
-/// The same thing, once or several times in a row.
+/// The same thing, once or several times in a row. A dial and its failure are one thing.
 struct Run<'a> {
     first: &'a Step,
+    unit: &'a [Step],
     last: &'a Step,
     times: usize,
 }
 
 fn runs(steps: &[Step]) -> Vec<Run<'_>> {
     let mut runs: Vec<Run<'_>> = Vec::new();
-    for step in steps {
+    let mut rest = steps;
+    while let Some(first) = rest.first() {
+        let failed = rest.get(1).is_some_and(|next| {
+            first.what == What::Dialed && next.what == What::Failed && first.device == next.device
+        });
+        let (unit, later) = rest.split_at(if failed { 2 } else { 1 });
+        rest = later;
         match runs.last_mut() {
-            Some(run) if same(run.first, step) => {
-                run.last = step;
+            Some(run) if same(run.unit, unit) => {
+                run.last = first;
                 run.times += 1;
             }
             _ => runs.push(Run {
-                first: step,
-                last: step,
+                first,
+                unit,
+                last: first,
                 times: 1,
             }),
         }
@@ -135,13 +143,33 @@ fn runs(steps: &[Step]) -> Vec<Run<'_>> {
     runs
 }
 
-fn same(a: &Step, b: &Step) -> bool {
-    (a.what, &a.device, &a.by, &a.reason) == (b.what, &b.device, &b.by, &b.reason)
+fn same(a: &[Step], b: &[Step]) -> bool {
+    let key = |step: &Step| {
+        let Step {
+            what,
+            device,
+            by,
+            reason,
+            ..
+        } = step.clone();
+        (what, device, by, reason)
+    };
+    a.iter().map(key).eq(b.iter().map(key))
 }
 
 impl Run<'_> {
     fn sentence(&self, now: &Zoned) -> String {
-        let mut sentence = sentence(self.first, now);
+        let mut sentence = match self.unit {
+            // The failure names the addresses again: once is enough.
+            [dialed, failed] => {
+                let what = Step {
+                    reason: failed.reason.clone(),
+                    ..dialed.clone()
+                };
+                sentence(&what, now)
+            }
+            _ => sentence(self.first, now),
+        };
         if self.times > 1 {
             sentence.push_str(&format!(
                 " {} times, the last at {}.",
@@ -151,6 +179,18 @@ impl Run<'_> {
         }
         sentence
     }
+}
+
+/// A reason without PeerIds: where somebody was looked for says enough, and fits a line.
+fn brief(reason: &str) -> String {
+    let words = reason
+        .split(' ')
+        .map(|word| match word.split_once("/p2p/") {
+            Some((place, peer)) if peer.ends_with(',') => format!("{place},"),
+            Some((place, _)) => place.to_owned(),
+            None => word.to_owned(),
+        });
+    text::line(&words.collect::<Vec<_>>().join(" "))
 }
 
 fn sentence(step: &Step, now: &Zoned) -> String {
@@ -181,7 +221,7 @@ fn sentence(step: &Step, now: &Zoned) -> String {
         sentence.push_str(&format!(", kept until {}", when::date_clock(until, now)));
     }
     if let Some(reason) = &step.reason {
-        sentence.push_str(&format!(": {}", text::line(reason)));
+        sentence.push_str(&format!(": {}", brief(reason)));
     }
     sentence.push('.');
     sentence
@@ -273,11 +313,16 @@ mod tests {
 
     #[test]
     fn a_message_that_waited_for_bob() {
-        let timed_out = Some("nobody answered in time");
+        let place = Some("/ip4/192.0.2.7/tcp/1/p2p/12D3, /ip6/2001:db8::7/tcp/1/p2p/12D3");
+        let refused = Some("the connection was refused at /ip4/192.0.2.7/tcp/1/p2p/12D3");
         let steps = vec![
-            step("00:05.004", What::Failed, timed_out),
-            step("00:35.004", What::Failed, timed_out),
-            step("01:35.004", What::Failed, timed_out),
+            step("00:05.004", What::Dialed, place),
+            step("00:05.005", What::Failed, refused),
+            step("00:35.004", What::Dialed, place),
+            step("00:35.005", What::Failed, refused),
+            step("01:35.004", What::Dialed, place),
+            step("01:35.005", What::Failed, refused),
+            step("02:09.990", What::Dialed, place),
             step("02:10.000", What::Sealed, None),
             step("02:10.001", What::Sent, None),
             step("02:10.031", What::Delivered, None),
@@ -295,7 +340,10 @@ mod tests {
 The message to bo\\u{1b}b was delivered, 2 min 10 s after it was written.
 
   10:00:00  +0 ms        Written, and safe in this home.
-  10:00:05  +5.0 s       That did not work: nobody answered in time. 3 times, the last at 10:01:35.
+  10:00:05  +5.0 s       Tried to connect to device k3fzq7aa…: the connection was refused at \
+/ip4/192.0.2.7/tcp/1. 3 times, the last at 10:01:35.
+  10:02:09  +2 min 9 s   Tried to connect to device k3fzq7aa…: /ip4/192.0.2.7/tcp/1, \
+/ip6/2001:db8::7/tcp/1.
   10:02:10  +2 min 10 s  Encrypted for device k3fzq7aa….
   10:02:10  +2 min 10 s  Written to a live connection to device k3fzq7aa….
   10:02:10  +2 min 10 s  Stored on device k3fzq7aa…, as its receipt says.
