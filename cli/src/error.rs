@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use waxwing_node::api::model::Problem;
+use waxwing_protocol::output::{Refusal, RefusalKind};
 
 /// Kind of a failure, and with it the exit code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,6 +91,22 @@ impl CliError {
         let message = first.unwrap_or("wrong usage").trim();
         let message = message.strip_prefix("error: ").unwrap_or(message);
         Self::usage(message).hint("`waxwing --help` lists the commands")
+    }
+
+    /// What the engine refused.
+    pub fn from_refusal(refusal: Refusal) -> Self {
+        let kind = match refusal.kind {
+            RefusalKind::Invalid => Kind::Usage,
+            RefusalKind::NotFound => Kind::NotFound,
+            RefusalKind::Conflict => Kind::Conflict,
+            RefusalKind::Policy => Kind::Policy,
+        };
+        Self {
+            kind,
+            code: refusal.code,
+            message: refusal.message,
+            hint: refusal.hint,
+        }
     }
 
     /// What the node answered.

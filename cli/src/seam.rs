@@ -1,9 +1,11 @@
 //! Where the command line meets the node's own start. One file, so that `up` reads the same
 //! whatever the node's start needs.
 
-use std::future::pending;
-use waxwing_node::api::model::{Id, ReadyLine};
+use std::io;
+use std::path::Path;
+use waxwing_node::api::model::Id;
 use waxwing_node::config::Config;
+use waxwing_protocol::output::Refusal;
 
 /// Why a node did not start.
 #[derive(Debug)]
@@ -12,29 +14,46 @@ pub enum StartError {
     Locked,
     /// A new account needs a name.
     NeedsName,
-    /// The data key is wrapped.
+    /// The name, or something else of the account, was refused.
+    Refused(Refusal),
+    /// The data key is wrapped and no passphrase was given.
     NeedsPassphrase,
-    /// Not the passphrase that the data key was wrapped with.
+    /// The passphrase does not open the data key.
     WrongPassphrase,
-    /// The home was written by a newer version.
-    NewerSchema,
-    /// The store could not be opened.
+    /// The passphrase file cannot be read.
+    PassphraseFile(io::Error),
+    /// A newer version wrote this home.
+    NewerSchema(u32),
+    /// A part of the home is missing or damaged; the sentence says what to do.
     Damaged(String),
     /// No space left.
     DiskFull,
-    /// The home could not be made or read.
-    Home(String),
-    /// The store failed.
+    /// The home cannot be used.
+    Home(io::Error),
+    /// The store or the engine failed.
     Store(String),
-    /// The network could not start.
+    /// The network did not start.
     Network(String),
-    /// The local API could not start.
+    /// The local API did not start.
     Api(String),
+}
+
+/// What `up` says once a node is ready.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ready {
+    /// `wax1…`
+    pub account: String,
+    /// `12D3…`
+    pub peer: String,
+    /// Multiaddrs that the node listens on.
+    pub listen: Vec<String>,
+    /// `http://127.0.0.1:PORT`
+    pub api: String,
 }
 
 /// A running node.
 pub struct Node {
-    ready: ReadyLine,
+    ready: Ready,
 }
 
 impl Node {
@@ -44,17 +63,19 @@ impl Node {
     /// [`StartError`] says why not.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let _ = config;
-        Err(StartError::Network("not part of this build".to_owned()))
+        Err(StartError::Network(
+            "it is not part of this build".to_owned(),
+        ))
     }
 
-    /// What `up` says first.
-    pub fn ready(&self) -> &ReadyLine {
+    /// Who this node is and where it is reached.
+    pub fn ready(&self) -> &Ready {
         &self.ready
     }
 
-    /// Ends once the node has failed.
-    pub async fn failed(&self) -> String {
-        pending().await
+    /// Resolves if the node fails, with one sentence to print.
+    pub fn failed(&self) -> impl Future<Output = String> + Send + 'static {
+        std::future::pending()
     }
 
     /// Ends the node well.
@@ -62,7 +83,7 @@ impl Node {
 }
 
 /// Who lives in a home, without a running node; `None` if that cannot be read.
-pub fn offline_id(home: &std::path::Path) -> Option<Id> {
+pub fn offline_id(home: &Path) -> Option<Id> {
     let _ = home;
     None
 }

@@ -6,12 +6,21 @@ use crate::when;
 use jiff::Zoned;
 use waxwing_node::api::model::{Change, Contact, ContactState, Event, Message, Reach, State};
 
-/// Who is speaking.
-fn speaker(message: &Message) -> String {
-    if message.mine {
-        "you".to_owned()
-    } else {
-        text::line(&message.from)
+/// Where a message is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// Among messages of one contact.
+    Conversation,
+    /// Among those of everybody.
+    Everywhere,
+}
+
+/// Who is speaking, and to whom where that is not plain.
+fn speaker(message: &Message, place: Place) -> String {
+    match place {
+        _ if !message.mine => text::line(&message.from),
+        Place::Conversation => "you".to_owned(),
+        Place::Everywhere => format!("you to {}", text::line(&message.contact)),
     }
 }
 
@@ -26,7 +35,7 @@ fn body(message: &Message) -> String {
 }
 
 /// A message with its time, its marks, its id, and its reactions below.
-pub fn message(message: &Message, now: &Zoned, out: Out) -> String {
+pub fn message(message: &Message, place: Place, now: &Zoned, out: Out) -> String {
     let mut marks = Vec::new();
     if message.mine {
         marks.push(message.state.word());
@@ -41,7 +50,7 @@ pub fn message(message: &Message, now: &Zoned, out: Out) -> String {
     let mut lines = format!(
         "{}  {}: {}  {}",
         when::date_clock(&message.sent_at, now),
-        out.bold(&speaker(message)),
+        out.bold(&speaker(message, place)),
         body(message),
         out.dim(&format!("[{}]", marks.join(", "))),
     );
@@ -99,14 +108,7 @@ pub fn brief(account: &str) -> String {
 pub fn event(event: &Event, now: &Zoned, out: Out) -> String {
     let at = when::date_clock(&event.at, now);
     match &event.change {
-        Change::Message(view) if view.mine => {
-            format!(
-                "to {}: {}",
-                text::line(&view.contact),
-                message(view, now, out)
-            )
-        }
-        Change::Message(view) => message(view, now, out),
+        Change::Message(view) => message(view, Place::Everywhere, now, out),
         Change::State { id, contact, state } => {
             let (contact, state) = (text::line(contact), state.word());
             format!(
@@ -131,7 +133,8 @@ pub fn event(event: &Event, now: &Zoned, out: Out) -> String {
     }
 }
 
-fn reach_words(reach: Reach) -> &'static str {
+/// How somebody is reached, after "is".
+pub fn reach_words(reach: Reach) -> &'static str {
     match reach {
         Reach::Direct => "here (direct connection)",
         Reach::Punched => "here (direct connection through NATs)",

@@ -5,18 +5,18 @@ mod lines;
 use self::lines::{Line, Lines};
 use super::Context;
 use super::send::{check, too_long};
-use super::why::story;
+use super::why::tell;
 use crate::client::{Key, segment};
 use crate::error::{CliError, Kind};
 use crate::events::{Heard, Subscription};
-use crate::show;
+use crate::show::{self, Place};
 use crate::text;
 use jiff::Zoned;
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
 use waxwing_node::api::model::{
-    self, Change, Contact, Marked, Message, MessageList, ReactRequest, ReadRequest, SendRequest,
-    Sent, State,
+    Change, Contact, Marked, Message, MessageList, ReactRequest, ReadRequest, SendRequest, Sent,
+    State,
 };
 use waxwing_protocol::limits::READ_MAX;
 
@@ -55,6 +55,7 @@ pub async fn run(args: Chat, context: &Context) -> Result<(), CliError> {
         account: contact.account.clone(),
         shown: VecDeque::new(),
         count: 0,
+        said: None,
         prompt: io::stdin().is_terminal() && io::stdout().is_terminal() && !context.out.is_json(),
     };
     room.history(&contact).await?;
@@ -82,15 +83,12 @@ struct Room<'a> {
     name: String,
     account: String,
     /// Number and id of what was shown, newest last.
-    shown: VecDeque<(usize, Shown)>,
+    shown: VecDeque<(usize, String)>,
     count: usize,
+    /// Id of what was said here last.
+    said: Option<String>,
     /// Somebody types here.
     prompt: bool,
-}
-
-struct Shown {
-    id: String,
-    mine: bool,
 }
 
 /// What a line asks for.
@@ -155,7 +153,7 @@ impl Room<'_> {
         self.context.out.note(&format!(
             "-- {} is {}; /help tells what can be typed --",
             text::line(&self.name),
-            contact.reach.word()
+            show::reach_words(contact.reach)
         ));
         Ok(())
     }
@@ -214,9 +212,10 @@ impl Room<'_> {
         };
         let path = format!("/v1/contacts/{}/messages", segment(&self.name));
         let sent: Sent = self.context.client.post(&path, &wish, Key::Fresh).await?;
+        self.said = Some(sent.id.clone());
         // In a terminal the words already stand there; the change log will not repeat them.
         if self.prompt {
-            self.number(&sent.id, true);
+            self.number(&sent.id);
         }
         Ok(())
     }
@@ -232,20 +231,13 @@ impl Room<'_> {
         Ok(())
     }
 
-    async fn why(&mut self, number: Option<usize>) -> Result<(), CliError> {
+    async fn why(&self, number: Option<usize>) -> Result<(), CliError> {
         let id = match number {
             Some(number) => self.id(number),
-            None => {
-                let mine = self.shown.iter().rfind(|(_, shown)| shown.mine);
-                mine.map(|(_, shown)| shown.id.clone())
-            }
+            None => self.said.clone(),
         };
         let id = id.ok_or_else(no_such)?;
-        let path = format!("/v1/messages/{}/why", segment(&id));
-        let why: model::Why = self.context.client.get(&path).await?;
-        self.context
-            .out
-            .object(&why, || story(&why, &Zoned::now(), self.context.out))
+        tell(&id, self.context).await
     }
 
     async fn hear(&mut self, heard: Heard) -> Result<(), CliError> {
@@ -298,10 +290,10 @@ impl Room<'_> {
     }
 
     fn show(&mut self, message: &Message) -> Result<(), CliError> {
-        let number = self.number(&message.id, message.mine);
+        let number = self.number(&message.id);
         let out = self.context.out;
         out.object(message, || {
-            let lines = show::message(message, &Zoned::now(), out);
+            let lines = show::message(message, Place::Conversation, &Zoned::now(), out);
             format!("{} {lines}", out.dim(&format!("#{number}")))
         })
     }
@@ -328,16 +320,12 @@ impl Room<'_> {
         }
     }
 
-    fn number(&mut self, id: &str, mine: bool) -> usize {
+    fn number(&mut self, id: &str) -> usize {
         if let Some(number) = self.number_of(id) {
             return number;
         }
         self.count += 1;
-        let shown = Shown {
-            id: id.to_owned(),
-            mine,
-        };
-        self.shown.push_back((self.count, shown));
+        self.shown.push_back((self.count, id.to_owned()));
         if self.shown.len() > NUMBERED_MAX {
             self.shown.pop_front();
         }
@@ -345,13 +333,13 @@ impl Room<'_> {
     }
 
     fn number_of(&self, id: &str) -> Option<usize> {
-        let found = self.shown.iter().rfind(|(_, shown)| shown.id == id);
+        let found = self.shown.iter().rfind(|(_, shown)| shown == id);
         found.map(|(number, _)| *number)
     }
 
     fn id(&self, number: usize) -> Option<String> {
         let found = self.shown.iter().find(|(n, _)| *n == number);
-        found.map(|(_, shown)| shown.id.clone())
+        found.map(|(_, id)| id.clone())
     }
 
     /// Words of our own, which are no answer.

@@ -3,7 +3,7 @@
 use super::Context;
 use crate::client::{Key, segment};
 use crate::error::CliError;
-use crate::show;
+use crate::show::{self, Place};
 use jiff::Zoned;
 use waxwing_node::api::model::{Contact, Marked, Message, MessageList, ReadRequest, State};
 use waxwing_protocol::limits::{READ_DEFAULT, READ_MAX};
@@ -59,9 +59,9 @@ pub async fn run(args: Read, context: &Context) -> Result<(), CliError> {
     let list: MessageList = context.client.get(&path).await?;
     let now = Zoned::now();
     for message in &list.messages {
-        context
-            .out
-            .object(message, || show::message(message, &now, context.out))?;
+        context.out.object(message, || {
+            show::message(message, Place::Conversation, &now, context.out)
+        })?;
     }
     if list.messages.is_empty() {
         context.out.note("Nothing here.");

@@ -90,7 +90,17 @@ pub async fn run(up: Up, home: PathBuf, verbose: u8, out: Out) -> Result<(), Cli
         _ = terminate.recv() => return Ok(()),
     };
     let ready = node.ready();
-    out.object(ready, || welcome(ready, out))?;
+    let line = ReadyLine {
+        event: "ready".to_owned(),
+        account: ready.account.clone(),
+        peer: ready.peer.clone(),
+        listen: ready.listen.clone(),
+        api: ready.api.clone(),
+    };
+    if let Err(error) = out.object(&line, || welcome(&line, out)) {
+        node.shutdown().await;
+        return Err(error);
+    }
     let failure = tokio::select! {
         why = node.failed() => Some(why),
         _ = interrupt.recv() => None,
@@ -163,6 +173,9 @@ fn welcome(ready: &ReadyLine, out: Out) -> String {
 }
 
 fn explain(error: StartError) -> CliError {
+    let failed = |code, what: &str, why: &dyn std::fmt::Display| {
+        CliError::failed(code, format!("{what}: {why}"))
+    };
     match error {
         StartError::Locked => CliError::new(
             Kind::Conflict,
@@ -171,8 +184,10 @@ fn explain(error: StartError) -> CliError {
         )
         .hint("`waxwing status` shows it; --home starts one elsewhere"),
         StartError::NeedsName => {
-            CliError::usage("a new account needs a name").hint("waxwing up --name alice")
+            CliError::new(Kind::Usage, "name_needed", "a new account needs a name")
+                .hint("waxwing up --name alice")
         }
+        StartError::Refused(refusal) => CliError::from_refusal(refusal),
         StartError::NeedsPassphrase => CliError::new(
             Kind::Unauthorised,
             "passphrase_needed",
@@ -184,28 +199,24 @@ fn explain(error: StartError) -> CliError {
             "passphrase_wrong",
             "that is not the passphrase of this home",
         ),
-        StartError::NewerSchema => CliError::failed(
+        StartError::PassphraseFile(why) => CliError::new(
+            Kind::Unauthorised,
+            "passphrase_file",
+            format!("the passphrase file cannot be read: {why}"),
+        ),
+        StartError::NewerSchema(_) => CliError::failed(
             "home_newer",
             "this home was written by a newer version of waxwing",
         )
-        .hint("update waxwing; nothing was changed"),
-        StartError::Damaged(why) => CliError::failed(
-            "home_damaged",
-            format!("the store of this home is damaged: {why}"),
-        ),
+        .hint("install that version; nothing was changed"),
+        StartError::Damaged(why) => failed("home_damaged", "this home is damaged", &why),
         StartError::DiskFull => {
             CliError::failed("disk_full", "the disk is full").hint("free some space")
         }
-        StartError::Home(why) => {
-            CliError::failed("home", format!("the home cannot be used: {why}"))
-        }
-        StartError::Store(why) => CliError::failed("store", format!("the store failed: {why}")),
-        StartError::Network(why) => {
-            CliError::failed("network", format!("the network cannot start: {why}"))
-        }
-        StartError::Api(why) => {
-            CliError::failed("api", format!("the local API cannot start: {why}"))
-        }
+        StartError::Home(why) => failed("home", "the home cannot be used", &why),
+        StartError::Store(why) => failed("store", "the store failed", &why),
+        StartError::Network(why) => failed("network", "the network cannot start", &why),
+        StartError::Api(why) => failed("api", "the local API cannot start", &why),
     }
 }
 

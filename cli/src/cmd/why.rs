@@ -6,11 +6,15 @@ use crate::error::CliError;
 use crate::out::Out;
 use crate::text;
 use crate::when;
-use jiff::{Timestamp, Zoned};
-use waxwing_node::api::model::{self, State, Step, What};
+use jiff::Zoned;
+use std::time::Duration;
+use waxwing_node::api::model::{self, Message, State, Step, What};
 
 /// Characters of a device id or bridge id that tell two apart in a story.
 const ID_CHARS: usize = 8;
+
+/// What is due within this needs no time of day.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Tell where a message is, who holds it, and what happens next.
 #[derive(Debug, clap::Args)]
@@ -22,89 +26,116 @@ pub struct Why {
 /// # Errors
 /// [`CliError`] if there is no such message, or the node is not there.
 pub async fn run(args: Why, context: &Context) -> Result<(), CliError> {
-    let path = format!("/v1/messages/{}/why", segment(&args.id));
-    let why: model::Why = context.client.get(&path).await?;
+    tell(&args.id, context).await
+}
+
+/// Prints the story of a message.
+pub(super) async fn tell(id: &str, context: &Context) -> Result<(), CliError> {
+    let path = format!("/v1/messages/{}", segment(id));
+    let why: model::Why = context.client.get(&format!("{path}/why")).await?;
+    if context.out.is_json() {
+        return context.out.object(&why, String::new);
+    }
+    let message: Message = context.client.get(&path).await?;
     context
         .out
-        .object(&why, || story(&why, &Zoned::now(), context.out))
+        .line(&story(&message, &why, &Zoned::now(), context.out))
 }
 
 /// The story in sentences: how it stands, what happened when, what comes next.
-pub fn story(why: &model::Why, now: &Zoned, out: Out) -> String {
-    let mut lines = vec![out.bold(&headline(why))];
-    let runs = runs(&why.steps);
-    if let Some(first) = why.steps.first() {
-        lines.push(String::new());
-        let width = runs
-            .iter()
-            .map(|run| since(&first.at, &run.first.at).chars().count())
-            .max()
-            .unwrap_or(0);
-        for run in &runs {
-            lines.push(format!(
-                "  {}  {:>width$}  {}",
-                when::date_seconds(&run.first.at, now),
-                since(&first.at, &run.first.at),
-                run.tell(now),
-            ));
-        }
+pub fn story(message: &Message, why: &model::Why, now: &Zoned, out: Out) -> String {
+    let written = &message.sent_at;
+    let mut events = vec![(written.as_str(), origin(message))];
+    for run in runs(&why.steps) {
+        events.push((&run.first.at, run.sentence(now)));
+    }
+    let since = |at| when::between(written, at).map_or_else(String::new, when::span);
+    let width = events
+        .iter()
+        .map(|(at, _)| since(at).chars().count())
+        .max()
+        .unwrap_or(0);
+    let mut lines = vec![out.bold(&headline(message, why)), String::new()];
+    for (at, sentence) in &events {
+        lines.push(format!(
+            "  {}  +{:<width$}  {sentence}",
+            when::date_seconds(at, now),
+            since(at),
+        ));
     }
     lines.push(String::new());
     lines.push(next(why, now));
     lines.join("\n")
 }
 
-fn headline(why: &model::Why) -> String {
-    let to = text::line(&why.to);
-    let took = |what| {
-        let end = why.steps.iter().find(|step| step.what == what)?;
-        let span = when::between(&why.steps.first()?.at, &end.at)?;
-        Some(format!(" {} after it was written", when::span(span)))
-    };
-    match why.state {
-        State::Queued => format!("The message to {to} waits in this home; nothing of it is lost."),
-        State::Sent => {
-            format!(
-                "The message to {to} is on its way: sent, and not confirmed by their device yet."
-            )
-        }
-        State::Held => {
-            format!("The message to {to} waits at a bridge until their device collects it.")
-        }
-        State::Delivered => format!(
-            "The message to {to} was delivered{}.",
-            took(What::Delivered).unwrap_or_default()
-        ),
-        State::Read => format!(
-            "The message to {to} was read{}.",
-            took(What::Read).unwrap_or_default()
-        ),
-        State::Expired => {
-            format!("The message to {to} was given up: nobody could take it for 30 days.")
-        }
-        State::Refused => format!("The message to {to} was refused."),
-        State::Deleted => format!("The message to {to} was deleted."),
+fn origin(message: &Message) -> String {
+    if message.mine {
+        "Written, and safe in this home.".to_owned()
+    } else {
+        format!("Written, by the clock of {}.", text::line(&message.from))
     }
 }
 
-/// The same thing, once or several times in a row.
+fn headline(message: &Message, why: &model::Why) -> String {
+    let took = |what| {
+        let end = why.steps.iter().find(|step| step.what == what)?;
+        let span = when::between(&message.sent_at, &end.at)?;
+        Some(format!(", {} after it was written", when::span(span)))
+    };
+    let contact = text::line(&message.contact);
+    if !message.mine {
+        let took = took(What::Delivered).unwrap_or_default();
+        let read = match why.state {
+            State::Read => "; it was read",
+            _ => "; it is unread",
+        };
+        return format!("The message from {contact} arrived{took}{read}.");
+    }
+    let subject = format!("The message to {contact}");
+    match why.state {
+        State::Queued => format!("{subject} waits in this home, and is safe here."),
+        State::Sent => format!("{subject} was sent; their device has not confirmed it yet."),
+        State::Held => format!("{subject} waits at a bridge until their device collects it."),
+        State::Delivered => {
+            let took = took(What::Delivered).unwrap_or_default();
+            format!("{subject} was delivered{took}.")
+        }
+        State::Read => format!(
+            "{subject} was read{}.",
+            took(What::Read).unwrap_or_default()
+        ),
+        State::Expired => format!("{subject} was given up after 30 days without a receipt."),
+        State::Refused => format!("{subject} was refused."),
+        State::Deleted => format!("{subject} was deleted."),
+    }
+}
+
+/// The same thing, once or several times in a row. A dial and its failure are one thing.
 struct Run<'a> {
     first: &'a Step,
+    unit: &'a [Step],
     last: &'a Step,
     times: usize,
 }
 
 fn runs(steps: &[Step]) -> Vec<Run<'_>> {
     let mut runs: Vec<Run<'_>> = Vec::new();
-    for step in steps {
+    let mut rest = steps;
+    while let Some(first) = rest.first() {
+        let failed = rest.get(1).is_some_and(|next| {
+            first.what == What::Dialed && next.what == What::Failed && first.device == next.device
+        });
+        let (unit, later) = rest.split_at(if failed { 2 } else { 1 });
+        rest = later;
         match runs.last_mut() {
-            Some(run) if same(run.first, step) => {
-                run.last = step;
+            Some(run) if same(run.unit, unit) => {
+                run.last = first;
                 run.times += 1;
             }
             _ => runs.push(Run {
-                first: step,
-                last: step,
+                first,
+                unit,
+                last: first,
                 times: 1,
             }),
         }
@@ -112,13 +143,33 @@ fn runs(steps: &[Step]) -> Vec<Run<'_>> {
     runs
 }
 
-fn same(a: &Step, b: &Step) -> bool {
-    (a.what, &a.device, &a.by, &a.reason) == (b.what, &b.device, &b.by, &b.reason)
+fn same(a: &[Step], b: &[Step]) -> bool {
+    let key = |step: &Step| {
+        let Step {
+            what,
+            device,
+            by,
+            reason,
+            ..
+        } = step.clone();
+        (what, device, by, reason)
+    };
+    a.iter().map(key).eq(b.iter().map(key))
 }
 
 impl Run<'_> {
-    fn tell(&self, now: &Zoned) -> String {
-        let mut sentence = tell(self.first, now);
+    fn sentence(&self, now: &Zoned) -> String {
+        let mut sentence = match self.unit {
+            // The failure names the addresses again: once is enough.
+            [dialed, failed] => {
+                let what = Step {
+                    reason: failed.reason.clone(),
+                    ..dialed.clone()
+                };
+                sentence(&what, now)
+            }
+            _ => sentence(self.first, now),
+        };
         if self.times > 1 {
             sentence.push_str(&format!(
                 " {} times, the last at {}.",
@@ -130,7 +181,19 @@ impl Run<'_> {
     }
 }
 
-fn tell(step: &Step, now: &Zoned) -> String {
+/// A reason without PeerIds: where somebody was looked for says enough, and fits a line.
+fn brief(reason: &str) -> String {
+    let words = reason
+        .split(' ')
+        .map(|word| match word.split_once("/p2p/") {
+            Some((place, peer)) if peer.ends_with(',') => format!("{place},"),
+            Some((place, _)) => place.to_owned(),
+            None => word.to_owned(),
+        });
+    text::line(&words.collect::<Vec<_>>().join(" "))
+}
+
+fn sentence(step: &Step, now: &Zoned) -> String {
     let device = match &step.device {
         Some(id) => format!("device {}", text::shorten(&text::line(id), ID_CHARS)),
         None => "their device".to_owned(),
@@ -145,6 +208,8 @@ fn tell(step: &Step, now: &Zoned) -> String {
         What::Sent => format!("Written to a live connection to {device}"),
         What::Held => format!("Stored by {bridge}"),
         What::Forwarded => format!("Passed on by {bridge}"),
+        // With a reason it is the story of a message that came to us.
+        What::Delivered if step.reason.is_some() => "Arrived".to_owned(),
         What::Delivered => format!("Stored on {device}, as its receipt says"),
         What::Read => "Read".to_owned(),
         What::Failed => "That did not work".to_owned(),
@@ -156,14 +221,10 @@ fn tell(step: &Step, now: &Zoned) -> String {
         sentence.push_str(&format!(", kept until {}", when::date_clock(until, now)));
     }
     if let Some(reason) = &step.reason {
-        sentence.push_str(&format!(": {}", text::line(reason)));
+        sentence.push_str(&format!(": {}", brief(reason)));
     }
     sentence.push('.');
     sentence
-}
-
-fn since(first: &str, at: &str) -> String {
-    when::between(first, at).map_or_else(String::new, |span| format!("+{}", when::span(span)))
 }
 
 fn next(why: &model::Why, now: &Zoned) -> String {
@@ -176,24 +237,20 @@ fn next(why: &model::Why, now: &Zoned) -> String {
     };
     let what = text::line(&next.what);
     let Some(at) = &next.at else {
-        return format!("Next: {what}");
+        return format!("Next: {what}.");
     };
-    let current = now.timestamp();
-    let left = at
-        .parse::<Timestamp>()
-        .ok()
-        .and_then(|at| u64::try_from(at.as_millisecond() - current.as_millisecond()).ok())
-        .map(|ms| format!(", in {}", when::span(std::time::Duration::from_millis(ms))));
-    format!(
-        "Next, at {}{}: {what}",
-        when::date_seconds(at, now),
-        left.unwrap_or_default(),
-    )
+    let left = when::between(&now.timestamp().to_string(), at).unwrap_or_default();
+    if left < SOON {
+        return format!("Next, any moment: {what}.");
+    }
+    let (clock, left) = (when::date_seconds(at, now), when::span(left));
+    format!("Next, at {clock}, in {left}: {what}.")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
     use jiff::tz::TimeZone;
     use model::Next;
 
@@ -208,70 +265,135 @@ mod tests {
         }
     }
 
-    // Only the parts that do not depend on the zone of the machine.
-    fn without_times(story: &str) -> String {
-        let lines = story.lines().map(|line| match line.split_once("  +") {
-            Some((_, rest)) => format!("+{rest}"),
-            None => line.to_owned(),
-        });
-        lines.collect::<Vec<_>>().join("\n")
+    fn message(mine: bool, state: State) -> Message {
+        Message {
+            id: "m".to_owned(),
+            contact: "bo\x1bb".to_owned(),
+            from: "bo\x1bb".to_owned(),
+            mine,
+            text: None,
+            clock: 0,
+            sent_at: "2026-11-23T10:00:00.000Z".to_owned(),
+            received_at: None,
+            state,
+            late: false,
+            reply_to: None,
+            reactions: Vec::new(),
+            edited: false,
+            expires_at: None,
+        }
+    }
+
+    fn why(state: State, steps: Vec<Step>, next: Option<Next>) -> model::Why {
+        model::Why {
+            id: "m".to_owned(),
+            state,
+            to: "bob".to_owned(),
+            steps,
+            next,
+        }
+    }
+
+    /// In UTC, so that it reads the same on every machine.
+    fn told(message: &Message, why: &model::Why) -> String {
+        let now: Timestamp = "2026-11-23T10:03:30Z".parse().unwrap();
+        let zone = TimeZone::system();
+        let story = story(message, why, &now.to_zoned(zone.clone()), Out::plain());
+        // The only times of day in these stories lie between 10:00 and 10:05.
+        let shift = |minute: &str| {
+            let at: Timestamp = format!("2026-11-23T10:{minute}:00Z").parse().unwrap();
+            let local = at.to_zoned(zone.clone()).strftime("%H:%M:").to_string();
+            (local, format!("10:{minute}:"))
+        };
+        let minutes = ["00", "01", "02", "03", "04"].map(shift);
+        minutes
+            .iter()
+            .fold(story, |story, (local, utc)| story.replace(local, utc))
     }
 
     #[test]
     fn a_message_that_waited_for_bob() {
-        let timed_out = Some("timed out");
-        let why = model::Why {
-            id: "m".to_owned(),
-            state: State::Delivered,
-            to: "bob".to_owned(),
-            steps: vec![
-                step("00:00.000", What::Sealed, None),
-                step("00:00.004", What::Dialed, timed_out),
-                step("00:05.004", What::Dialed, timed_out),
-                step("00:35.004", What::Dialed, timed_out),
-                step("02:10.000", What::Sent, None),
-                step("02:10.031", What::Delivered, None),
-            ],
-            next: None,
+        let place = Some("/ip4/192.0.2.7/tcp/1/p2p/12D3, /ip6/2001:db8::7/tcp/1/p2p/12D3");
+        let refused = Some("the connection was refused at /ip4/192.0.2.7/tcp/1/p2p/12D3");
+        let steps = vec![
+            step("00:05.004", What::Dialed, place),
+            step("00:05.005", What::Failed, refused),
+            step("00:35.004", What::Dialed, place),
+            step("00:35.005", What::Failed, refused),
+            step("01:35.004", What::Dialed, place),
+            step("01:35.005", What::Failed, refused),
+            step("02:09.990", What::Dialed, place),
+            step("02:10.000", What::Sealed, None),
+            step("02:10.001", What::Sent, None),
+            step("02:10.031", What::Delivered, None),
+        ];
+        let next = Next {
+            at: None,
+            what: "a read receipt may come".to_owned(),
         };
-        let now: Timestamp = "2026-11-23T10:03:00Z".parse().unwrap();
-        let now = now.to_zoned(TimeZone::system());
-        let story = story(&why, &now, Out::plain());
-        assert!(story.contains(" 3 times, the last at "), "{story}");
-        let lines = without_times(&story);
-        let lines: Vec<&str> = lines.lines().collect();
         assert_eq!(
-            lines[0],
-            "The message to bob was delivered 2 min 10 s after it was written."
+            told(
+                &message(true, State::Delivered),
+                &why(State::Delivered, steps, Some(next))
+            ),
+            "\
+The message to bo\\u{1b}b was delivered, 2 min 10 s after it was written.
+
+  10:00:00  +0 ms        Written, and safe in this home.
+  10:00:05  +5.0 s       Tried to connect to device k3fzq7aa…: the connection was refused at \
+/ip4/192.0.2.7/tcp/1. 3 times, the last at 10:01:35.
+  10:02:09  +2 min 9 s   Tried to connect to device k3fzq7aa…: /ip4/192.0.2.7/tcp/1, \
+/ip6/2001:db8::7/tcp/1.
+  10:02:10  +2 min 10 s  Encrypted for device k3fzq7aa….
+  10:02:10  +2 min 10 s  Written to a live connection to device k3fzq7aa….
+  10:02:10  +2 min 10 s  Stored on device k3fzq7aa…, as its receipt says.
+
+Next: a read receipt may come."
         );
-        assert_eq!(lines[1], "");
-        assert!(lines[2].ends_with("+0 ms  Encrypted for device k3fzq7aa…."));
-        assert!(
-            lines[3].contains("+4 ms  Tried to connect to device k3fzq7aa…: timed out. 3 times")
-        );
-        assert!(lines[4].ends_with("Written to a live connection to device k3fzq7aa…."));
-        assert!(lines[5].ends_with("Stored on device k3fzq7aa…, as its receipt says."));
-        assert_eq!(lines[7], "Nothing is left to do.");
     }
 
     #[test]
-    fn what_comes_next_has_its_time() {
-        let why = model::Why {
-            id: "m".to_owned(),
-            state: State::Queued,
-            to: "bo\x1bb".to_owned(),
-            steps: Vec::new(),
-            next: Some(Next {
-                at: Some("2026-11-23T10:04:00.000Z".to_owned()),
-                what: "bob's node is dialed again".to_owned(),
-            }),
+    fn a_message_that_still_waits() {
+        let next = |at: &str| Next {
+            at: Some(format!("2026-11-23T10:{at}Z")),
+            what: "their node is dialed again".to_owned(),
         };
-        let now: Timestamp = "2026-11-23T10:03:30Z".parse().unwrap();
-        let story = story(&why, &now.to_zoned(TimeZone::system()), Out::plain());
-        assert!(story.starts_with("The message to bo\\u{1b}b waits in this home"));
-        assert!(
-            story.ends_with(", in 30 s: bob's node is dialed again"),
-            "{story}"
+        let queued = message(true, State::Queued);
+        assert_eq!(
+            told(
+                &queued,
+                &why(State::Queued, Vec::new(), Some(next("04:00.000")))
+            ),
+            "\
+The message to bo\\u{1b}b waits in this home, and is safe here.
+
+  10:00:00  +0 ms  Written, and safe in this home.
+
+Next, at 10:04:00, in 30 s: their node is dialed again."
+        );
+        let now = told(
+            &queued,
+            &why(State::Queued, Vec::new(), Some(next("03:30.200"))),
+        );
+        assert!(now.ends_with("Next, any moment: their node is dialed again."));
+    }
+
+    #[test]
+    fn a_message_that_came_to_us() {
+        let steps = vec![
+            step("00:00.040", What::Delivered, Some("stored on this device")),
+            step("01:00.000", What::Read, Some("read on this device")),
+        ];
+        assert_eq!(
+            told(&message(false, State::Read), &why(State::Read, steps, None)),
+            "\
+The message from bo\\u{1b}b arrived, 40 ms after it was written; it was read.
+
+  10:00:00  +0 ms   Written, by the clock of bo\\u{1b}b.
+  10:00:00  +40 ms  Arrived: stored on this device.
+  10:01:00  +1 min  Read: read on this device.
+
+Nothing is left to do."
         );
     }
 }

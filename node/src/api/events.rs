@@ -19,6 +19,8 @@ use waxwing_protocol::query::{self, ChangeView, Changes};
 
 /// Rows read at once: enough to catch up fast, few enough that a query stays short.
 const PAGE_ROWS: usize = 128;
+/// The same as a distance between cursors.
+const PAGE_SPAN: u64 = PAGE_ROWS as u64;
 /// A comment this often shows the client, and any proxy, that the stream lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
@@ -100,7 +102,7 @@ impl Feed {
     /// Reads the next page; false if the log no longer reaches back.
     async fn fill(&mut self) -> Result<bool, Fault> {
         // Marked as seen before reading: what comes later wakes us again.
-        self.cursor.borrow_and_update();
+        let newest = *self.cursor.borrow_and_update();
         let after = self.after;
         let page = self
             .shared
@@ -109,14 +111,22 @@ impl Feed {
             .await?;
         match page {
             Changes::Rows(rows) => {
-                if let Some(last) = rows.last() {
-                    self.after = last.cursor;
+                match rows.last() {
+                    Some(last) => self.after = last.cursor,
+                    // Changes whose objects are gone by now have no view: a whole page of them is
+                    // passed over. One cursor has one row at most, so none of another kind is.
+                    None => self.after = newest.min(after + PAGE_SPAN).max(after),
                 }
                 self.ready.extend(rows);
                 Ok(true)
             }
             Changes::Gone { .. } => Ok(false),
         }
+    }
+
+    /// There is more to read without waiting.
+    fn behind(&self) -> bool {
+        self.after < *self.cursor.borrow()
     }
 
     /// The next event; `None` ends the stream.
@@ -129,11 +139,11 @@ impl Feed {
                 return render(view);
             }
             match self.fill().await {
-                Ok(true) if self.ready.is_empty() => tokio::select! {
+                Ok(true) if !self.ready.is_empty() || self.behind() => {}
+                Ok(true) => tokio::select! {
                     changed = self.cursor.changed() => changed.ok()?,
                     _ = self.stop.changed() => return None,
                 },
-                Ok(true) => {}
                 // The client slept through a sweep of the log: told once, in the stream's own words.
                 Ok(false) => {
                     self.ended = true;

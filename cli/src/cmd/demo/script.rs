@@ -208,8 +208,9 @@ async fn until(
 }
 
 async fn tell(client: &Client, sent: &Sent, out: Out) -> Result<(), CliError> {
+    let message: Message = client.get(&format!("/v1/messages/{}", sent.id)).await?;
     let why: Why = client.get(&format!("/v1/messages/{}/why", sent.id)).await?;
-    for line in story(&why, &Zoned::now(), out).lines() {
+    for line in story(&message, &why, &Zoned::now(), out).lines() {
         out.narrate(&format!("  | {line}"))?;
     }
     Ok(())
