@@ -19,6 +19,7 @@ mod keyfile;
 pub mod logs;
 pub mod net;
 mod node;
+pub mod offline;
 mod outside;
 mod perform;
 pub mod runtime;

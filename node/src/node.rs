@@ -13,7 +13,7 @@ use crate::runtime::{Ended, Engine, EngineError, EngineHandle, Setup};
 use crate::store::Disk;
 use std::io;
 use waxwing_protocol::engine;
-use waxwing_protocol::id::Peer;
+use waxwing_protocol::id::peer_to_text;
 use waxwing_protocol::input::{Command, Input};
 use waxwing_protocol::output::Refusal;
 use waxwing_protocol::query::{self, Me};
@@ -137,9 +137,9 @@ impl Node {
             Ok((outside, me)) => Ok(Self {
                 ready: Ready {
                     account: me.address,
-                    peer: peer_text(&me.peer),
-                    listen: outside.listen.clone(),
-                    api: outside.api.clone(),
+                    peer: peer_to_text(&me.peer),
+                    listen: outside.listen(),
+                    api: outside.api_url(),
                 },
                 home,
                 engine,
@@ -237,7 +237,7 @@ async fn surround(
         .ok_or_else(|| StartError::Damaged("this device's network key is missing".into()))?;
     let mut outside = Outside::network(home, config, seed, handle).await?;
     let start = Input::Start {
-        listen: outside.listen.clone(),
+        listen: outside.advertise(),
     };
     let served = match handle.input(start).await {
         Ok(()) => outside.api(home, config, handle).await,
@@ -268,16 +268,6 @@ async fn account(config: &Config, handle: &EngineHandle) -> Result<Me, StartErro
         .query(query::me)
         .await?
         .ok_or_else(|| StartError::Store("the account was not made".into()))
-}
-
-/// A peer as libp2p writes it.
-fn peer_text(peer: &Peer) -> String {
-    use libp2p::identity::{PublicKey, ed25519};
-    match ed25519::PublicKey::try_from_bytes(&peer.0) {
-        Ok(key) => PublicKey::from(key).to_peer_id().to_string(),
-        // Only a damaged row holds bytes that are no key.
-        Err(_) => String::new(),
-    }
 }
 
 #[cfg(test)]
@@ -321,10 +311,11 @@ mod tests {
 
     #[test]
     fn a_peer_is_written_as_libp2p_does() {
+        use waxwing_protocol::id::{Fixed, peer_from_text};
         let key = libp2p::identity::Keypair::ed25519_from_bytes([7; 32]).unwrap();
         let bytes = key.public().try_into_ed25519().unwrap().to_bytes();
-        let text = peer_text(&Peer::from_slice(&bytes).unwrap());
+        let text = peer_to_text(&Fixed(bytes));
         assert_eq!(text, key.public().to_peer_id().to_string());
-        assert!(text.starts_with("12D3"));
+        assert_eq!(peer_from_text(&text), Some(Fixed(bytes)));
     }
 }

@@ -2,7 +2,6 @@
 
 use super::Context;
 use crate::error::{CliError, Kind};
-use crate::seam;
 use crate::text;
 use waxwing_node::api::model;
 
@@ -17,7 +16,7 @@ pub struct Id {}
 pub async fn run(_: Id, context: &Context) -> Result<(), CliError> {
     let id = match context.client.get::<model::Id>("/v1/id").await {
         Err(error) if error.kind == Kind::Unreachable => {
-            seam::offline_id(&context.home).ok_or(error)?
+            super::offline_id(&context.home).ok_or(error)?
         }
         other => other?,
     };

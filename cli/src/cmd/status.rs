@@ -3,7 +3,6 @@
 use super::Context;
 use crate::error::{CliError, Kind};
 use crate::out::Out;
-use crate::seam;
 use crate::text;
 use crate::when;
 use serde_json::json;
@@ -21,7 +20,7 @@ pub async fn run(_: Status, context: &Context) -> Result<(), CliError> {
     match context.client.get::<model::Status>("/v1/status").await {
         Ok(status) => context.out.object(&status, || plain(&status, context.out)),
         Err(error) if error.kind == Kind::Unreachable => {
-            let Some(id) = seam::offline_id(&context.home) else {
+            let Some(id) = super::offline_id(&context.home) else {
                 return Err(error);
             };
             let line = json!({

@@ -2,7 +2,7 @@
 
 use crate::error::{CliError, Kind};
 use crate::out::Out;
-use crate::seam::{Node, StartError};
+use waxwing_node::{Node, StartError};
 use crate::text;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -69,7 +69,7 @@ fn on_off(text: &str) -> Result<bool, String> {
 /// # Errors
 /// [`CliError`] if the node cannot start, or failed.
 pub async fn run(up: Up, home: PathBuf, verbose: u8, out: Out) -> Result<(), CliError> {
-    crate::seam::logs(level(up.log_level.as_deref(), verbose), out.is_json());
+    waxwing_node::logs::init(level(up.log_level.as_deref(), verbose), out.is_json());
     let signals =
         |error| CliError::failed("signals", format!("cannot listen for signals: {error}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
@@ -80,6 +80,7 @@ pub async fn run(up: Up, home: PathBuf, verbose: u8, out: Out) -> Result<(), Cli
         listen: up.listen,
         api: up.api,
         passphrase_file: up.passphrase_file,
+        disk_free_min_bytes: waxwing_node::FREE_MIN_BYTES,
         settings: Settings {
             read_receipts: up.read_receipts,
         },

@@ -5,6 +5,7 @@ use super::{frames, gate};
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::identify;
 use libp2p::identity::Keypair;
+use libp2p::ping;
 use libp2p::swarm::NetworkBehaviour;
 use std::convert::Infallible;
 
@@ -20,6 +21,8 @@ pub(super) enum Event {
     Opened(Box<frames::Opened>),
     /// Somebody said who they are, or asked who we are.
     Identify,
+    /// A connection was found alive or not; the frame stream's own probe decides what to do.
+    Ping,
 }
 
 /// Order matters: the gate turns a connection away before the limits count it.
@@ -29,6 +32,7 @@ pub(super) struct Behaviour {
     pub(super) gate: gate::Behaviour,
     limits: connection_limits::Behaviour,
     identify: identify::Behaviour,
+    ping: ping::Behaviour,
     frames: frames::Behaviour,
 }
 
@@ -50,6 +54,7 @@ impl Behaviour {
             gate: gate::Behaviour::new(limits.per_network),
             limits: connection_limits::Behaviour::new(counts),
             identify: identify::Behaviour::new(identify),
+            ping: ping::Behaviour::default(),
             frames: frames::Behaviour::default(),
         }
     }
@@ -64,6 +69,12 @@ impl From<frames::Opened> for Event {
 impl From<identify::Event> for Event {
     fn from(_: identify::Event) -> Self {
         Self::Identify
+    }
+}
+
+impl From<ping::Event> for Event {
+    fn from(_: ping::Event) -> Self {
+        Self::Ping
     }
 }
 

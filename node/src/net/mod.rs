@@ -151,6 +151,7 @@ struct Shared {
     /// Peers with a dial waiting or under way: a second one would tell nothing new.
     dialing: Mutex<HashSet<Peer>>,
     addresses: Mutex<Vec<Multiaddr>>,
+    listening: watch::Sender<Vec<String>>,
     reports: mpsc::Sender<Input>,
 }
 
@@ -172,6 +173,10 @@ impl Shared {
         let mut addresses = lock(&self.addresses);
         let changed = *addresses != new;
         *addresses = new;
+        drop(addresses);
+        if changed {
+            self.listening.send_replace(self.listen());
+        }
         changed
     }
 
@@ -250,6 +255,7 @@ pub async fn start(config: NetConfig, engine: EngineHandle) -> Result<Net, NetEr
         budgets: Mutex::default(),
         dialing: Mutex::default(),
         addresses: Mutex::default(),
+        listening: watch::Sender::default(),
         reports,
     });
     let mut task = Task {
@@ -330,6 +336,11 @@ impl Net {
     /// Addresses that are listened on, wildcards expanded, best first, without `/p2p/`.
     pub fn listen(&self) -> Vec<String> {
         self.shared.listen()
+    }
+
+    /// The same, and word of every change.
+    pub fn listening(&self) -> watch::Receiver<Vec<String>> {
+        self.shared.listening.subscribe()
     }
 
     /// The best of them, at most [`ADDRS_MAX`], with `/p2p/`, for others to dial.
