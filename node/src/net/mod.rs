@@ -142,6 +142,20 @@ enum Control {
     CutOff(Peer),
 }
 
+/// What the tasks should be doing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Listening, but the engine hears of nobody yet.
+    Quiet,
+    Open,
+    Stop,
+}
+
+/// Waits for the end, which is also when [`Net`] was dropped.
+async fn stopped(phase: &mut watch::Receiver<Phase>) {
+    let _ = phase.wait_for(|phase| *phase == Phase::Stop).await;
+}
+
 /// What the engine's thread and the tasks share.
 struct Shared {
     me: Peer,
@@ -206,11 +220,12 @@ pub struct Net {
     requests: mpsc::Sender<Request>,
     control: mpsc::Sender<Control>,
     ports: Ports,
-    stop: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     tasks: Mutex<Option<[JoinHandle<()>; 2]>>,
 }
 
-/// Starts the network on the current tokio runtime; returns once every listener is open.
+/// Starts the network on the current tokio runtime; returns once every listener is open. Nobody is
+/// dialed and nothing is reported before [`Net::open`].
 ///
 /// # Errors
 /// [`NetError`] if an address in `config.listen` cannot be listened on, or none of the defaults.
@@ -247,7 +262,7 @@ pub async fn start(config: NetConfig, engine: EngineHandle) -> Result<Net, NetEr
     let (reports, reported) = mpsc::channel(REPORTS_MAX);
     let (requests, asked) = mpsc::channel(REQUESTS_MAX);
     let (control, orders) = mpsc::channel(CONTROL_MAX);
-    let (stop, stopped) = watch::channel(false);
+    let (phase, watched) = watch::channel(Phase::Quiet);
     let shared = Arc::new(Shared {
         me,
         id,
@@ -265,20 +280,20 @@ pub async fn start(config: NetConfig, engine: EngineHandle) -> Result<Net, NetEr
         transports,
         requests: asked,
         control: orders,
-        stop: stopped.clone(),
+        phase: watched.clone(),
         state: State::default(),
     };
     task.settle(&listeners).await;
     let tasks = [
         tokio::spawn(task.run()),
-        tokio::spawn(report(reported, engine, stopped)),
+        tokio::spawn(report(reported, engine, watched)),
     ];
     Ok(Net {
         shared,
         requests,
         control,
         ports,
-        stop,
+        phase,
         tasks: Mutex::new(Some(tasks)),
     })
 }
@@ -287,21 +302,33 @@ pub async fn start(config: NetConfig, engine: EngineHandle) -> Result<Net, NetEr
 async fn report(
     mut reports: mpsc::Receiver<Input>,
     engine: EngineHandle,
-    mut stop: watch::Receiver<bool>,
+    mut phase: watch::Receiver<Phase>,
 ) {
     loop {
         let input = tokio::select! {
             Some(input) = reports.recv() => input,
-            _ = stop.changed() => return,
+            () = stopped(&mut phase) => return,
         };
         tokio::select! {
             taken = engine.input(input) => if taken.is_err() { return },
-            _ = stop.changed() => return,
+            () = stopped(&mut phase) => return,
         }
     }
 }
 
 impl Net {
+    /// Lets connections come up and dials begin. Call it once [`Input::Start`] is in the engine's
+    /// queue: an [`Input::Up`] before that would be forgotten, and the peer's link with it.
+    pub fn open(&self) {
+        self.phase.send_if_modified(|phase| {
+            let quiet = *phase == Phase::Quiet;
+            if quiet {
+                *phase = Phase::Open;
+            }
+            quiet
+        });
+    }
+
     /// Queues a frame for the peer's newest link. Never waits. A frame that was queued but not
     /// written comes back as [`Input::Undelivered`].
     ///
@@ -366,7 +393,7 @@ impl Net {
     /// Writes what waits, says goodbye to all peers, ends all tasks. Takes at most a few seconds;
     /// needs an engine that still takes inputs. A second call does nothing.
     pub async fn shutdown(&self) {
-        let _ = self.stop.send(true);
+        self.phase.send_replace(Phase::Stop);
         let tasks = lock(&self.tasks).take();
         for task in tasks.into_iter().flatten() {
             if task.await.is_err() {

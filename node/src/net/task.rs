@@ -6,7 +6,7 @@ use super::behaviour::{Behaviour, Event};
 use super::dial::{After, Dial, Request};
 use super::frames::Opened;
 use super::link::{self, End};
-use super::{Control, Shared};
+use super::{Control, Phase, Shared, stopped};
 use crate::runtime::EngineHandle;
 use futures::StreamExt;
 use libp2p::core::transport::ListenerId;
@@ -47,7 +47,7 @@ pub(super) struct Task {
     pub(super) transports: Vec<Transport>,
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) control: mpsc::Receiver<Control>,
-    pub(super) stop: watch::Receiver<bool>,
+    pub(super) phase: watch::Receiver<Phase>,
     pub(super) state: State,
 }
 
@@ -60,6 +60,9 @@ pub(super) struct State {
     unopened: HashMap<ConnectionId, Instant>,
     links: JoinSet<(ConnectionId, End)>,
     addresses_changed: Option<Instant>,
+    /// Frame streams that opened before the engine was ready; no more than connections.
+    early: Vec<Opened>,
+    open: bool,
 }
 
 impl Task {
@@ -84,6 +87,12 @@ impl Task {
 
     /// Runs until told to stop or [`super::Net`] is dropped.
     pub(super) async fn run(mut self) {
+        // Until then new connections wait in the system's queues.
+        let _ = self.phase.wait_for(|phase| *phase != Phase::Quiet).await;
+        self.state.open = true;
+        for opened in std::mem::take(&mut self.state.early) {
+            self.on_opened(opened);
+        }
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -98,7 +107,7 @@ impl Task {
                 Some(control) = self.control.recv() => self.on_control(control),
                 Some(request) = self.requests.recv(), if free => self.on_request(request),
                 _ = tick.tick(), if ticking => self.on_tick(Instant::now()),
-                _ = self.stop.changed() => break,
+                () = stopped(&mut self.phase) => break,
             }
         }
         self.close().await;
@@ -146,6 +155,10 @@ impl Task {
     }
 
     fn on_opened(&mut self, opened: Opened) {
+        if !self.state.open {
+            self.state.early.push(opened);
+            return;
+        }
         let Opened {
             peer: id,
             connection,

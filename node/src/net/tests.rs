@@ -46,6 +46,7 @@ impl Node {
         let (cursor, watched) = watch::channel(0);
         let engine = EngineHandle::new(sender, watched);
         let net = start(config(seed, listen), engine).await.unwrap();
+        net.open();
         Self {
             net,
             asks,
@@ -493,6 +494,29 @@ async fn frames_that_were_not_written_come_back() {
     );
     let all = bob.net.shared.links.send(peer, 0, vec![1]);
     assert_eq!(all, Err(SendError::NotConnected));
+}
+
+#[tokio::test]
+async fn nobody_comes_up_before_the_network_is_opened() {
+    let (sender, asks) = mpsc::channel(64);
+    let (cursor, watched) = watch::channel(0);
+    let engine = EngineHandle::new(sender, watched);
+    let net = start(config(2, &[QUIC]), engine.clone()).await.unwrap();
+    let mut bob = Node {
+        net,
+        asks,
+        _cursor: cursor,
+    };
+    let mut alice = Node::new(1, &[QUIC]).await;
+    let (a, b) = (alice.peer(), bob.peer());
+    alice.dial(&bob);
+    sleep(Duration::from_millis(200)).await;
+    let listen = bob.net.advertise();
+    let begun = Input::Start { listen };
+    engine.input(begun.clone()).await.unwrap();
+    bob.net.open();
+    bob.expect(begun).await;
+    tokio::join!(alice.expect_up(b), bob.expect_up(a));
 }
 
 #[tokio::test]
