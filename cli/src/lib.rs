@@ -9,7 +9,7 @@ pub mod cmd;
 pub mod error;
 pub mod events;
 pub mod out;
-pub pub mod show;
+pub mod show;
 pub mod sse;
 pub mod text;
 pub mod when;

@@ -240,7 +240,10 @@ async fn surround(
         listen: outside.advertise(),
     };
     let served = match handle.input(start).await {
-        Ok(()) => outside.api(home, config, handle).await,
+        Ok(()) => {
+            outside.open();
+            outside.api(home, config, handle).await
+        }
         Err(error) => Err(error.into()),
     };
     match served {

@@ -48,6 +48,11 @@ impl Outside {
         Ok(Self { net, server: None, started })
     }
 
+    /// Lets the network speak to the engine, which has heard of its start by now.
+    pub(crate) fn open(&self) {
+        self.net.open();
+    }
+
     /// Serves the local API.
     pub(crate) async fn api(
         &mut self,

@@ -79,3 +79,9 @@ pub enum Waited {
     /// Ctrl-C.
     Interrupted,
 }
+
+/// Who lives in a home whose node does not run; `None` if that cannot be told.
+fn offline_id(home: &std::path::Path) -> Option<waxwing_node::api::model::Id> {
+    let me = waxwing_node::offline::me(home).ok().flatten()?;
+    Some(waxwing_node::api::convert::id(&me))
+}

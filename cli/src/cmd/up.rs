@@ -69,7 +69,8 @@ fn on_off(text: &str) -> Result<bool, String> {
 /// # Errors
 /// [`CliError`] if the node cannot start, or failed.
 pub async fn run(up: Up, home: PathBuf, verbose: u8, out: Out) -> Result<(), CliError> {
-    waxwing_node::logs::init(level(up.log_level.as_deref(), verbose), out.is_json());
+    waxwing_node::logs::init(level(up.log_level.as_deref(), verbose), out.is_json())
+        .map_err(|error| CliError::new(Kind::Usage, "log_level", error.to_string()))?;
     let signals =
         |error| CliError::failed("signals", format!("cannot listen for signals: {error}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
