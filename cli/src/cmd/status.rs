@@ -40,7 +40,7 @@ fn plain(status: &model::Status, out: Out) -> String {
         "{}  {}\nnode      up {}, version {}",
         out.bold(&text::line(&status.name)),
         status.account,
-        when::span(Duration::from_secs(status.uptime_s)),
+        uptime(status.uptime_s),
         status.version,
     );
     for (at, addr) in status.listen.iter().enumerate() {
@@ -82,6 +82,13 @@ fn plain(status: &model::Status, out: Out) -> String {
         text.push_str("\nwords     not written down yet: `waxwing words`");
     }
     text
+}
+
+fn uptime(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        _ => when::span(Duration::from_secs(seconds)),
+    }
 }
 
 fn reach(reachability: &str) -> &str {

@@ -261,6 +261,8 @@ pub fn reachability(listen: &[String]) -> &'static str {
     let rank = |ip: IpAddr| match ip {
         _ if ip.is_loopback() => 1,
         IpAddr::V4(ip) if ip.is_private() || ip.is_link_local() || ip.is_unspecified() => 2,
+        // Addresses of examples lead nowhere.
+        IpAddr::V4(ip) if ip.is_documentation() => 2,
         // RFC 6598: behind the carrier's own NAT.
         IpAddr::V4(ip) if ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64 => 2,
         IpAddr::V6(ip)

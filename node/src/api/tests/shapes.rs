@@ -243,8 +243,9 @@ fn reachability_is_the_best_of_the_addresses() {
         of(&["/ip4/100.64.0.1/tcp/1", "/ip6/fe80::1/tcp/1"]),
         "private"
     );
+    assert_eq!(of(&["/ip4/192.0.2.7/tcp/1"]), "private");
     assert_eq!(of(&["/ip4/8.8.8.8/udp/1/quic-v1"]), "public");
-    assert_eq!(of(&["/ip6/2001:db8::1/tcp/1"]), "public");
+    assert_eq!(of(&["/ip6/2a00::1/tcp/1"]), "public");
 }
 
 #[tokio::test]
