@@ -168,7 +168,7 @@ mod tests {
         for line in [
             "up --name alice --listen /ip4/127.0.0.1/tcp/0 --api 127.0.0.1:0 --read-receipts off",
             "id",
-            "words --written",
+            "words --written-down",
             "invite --uses 3 --expires 7d",
             "add waxwing:x --name bob --note hi --wait 30s",
             "contacts",

@@ -37,15 +37,20 @@ impl Outside {
             remembered,
             profile: Profile::Person,
         };
-        let net = net::start(settings, handle.clone()).await.map_err(|error| {
-            StartError::Network(format!("{error} ({})", error.hint()))
-        })?;
+        let net = net::start(settings, handle.clone())
+            .await
+            .map_err(|error| StartError::Network(format!("{error} ({})", error.hint())))?;
         if net.ports() != remembered {
-            home.remember_ports(&named(net.ports())).map_err(StartError::Home)?;
+            home.remember_ports(&named(net.ports()))
+                .map_err(StartError::Home)?;
         }
         let net = Arc::new(net);
         handle.attach(Box::new(Joined(Arc::clone(&net)))).await?;
-        Ok(Self { net, server: None, started })
+        Ok(Self {
+            net,
+            server: None,
+            started,
+        })
     }
 
     /// Lets the network speak to the engine, which has heard of its start by now.
@@ -68,7 +73,10 @@ impl Outside {
         };
         let state = ApiState {
             handle: handle.clone(),
-            info: NodeInfo { listen: self.net.listening(), started: self.started },
+            info: NodeInfo {
+                listen: self.net.listening(),
+                started: self.started,
+            },
             disk: Some(probe(handle)),
         };
         let server = api::serve(settings, state)
@@ -90,7 +98,9 @@ impl Outside {
 
     /// `http://127.0.0.1:PORT`; empty before the API is served.
     pub(crate) fn api_url(&self) -> String {
-        self.server.as_ref().map_or(String::new(), |server| format!("http://{}", server.addr()))
+        self.server
+            .as_ref()
+            .map_or(String::new(), |server| format!("http://{}", server.addr()))
     }
 
     /// Takes no new requests and closes connections. What they had asked of the engine is done.
@@ -134,12 +144,22 @@ fn probe(handle: &EngineHandle) -> DiskProbe {
 
 fn ports(named: &BTreeMap<String, u16>) -> Ports {
     let port = |name: &str| named.get(name).copied();
-    Ports { tcp4: port("tcp4"), udp4: port("udp4"), tcp6: port("tcp6"), udp6: port("udp6") }
+    Ports {
+        tcp4: port("tcp4"),
+        udp4: port("udp4"),
+        tcp6: port("tcp6"),
+        udp6: port("udp6"),
+    }
 }
 
 fn named(ports: Ports) -> BTreeMap<String, u16> {
-    [("tcp4", ports.tcp4), ("udp4", ports.udp4), ("tcp6", ports.tcp6), ("udp6", ports.udp6)]
-        .into_iter()
-        .filter_map(|(name, port)| Some((name.to_owned(), port?)))
-        .collect()
+    [
+        ("tcp4", ports.tcp4),
+        ("udp4", ports.udp4),
+        ("tcp6", ports.tcp6),
+        ("udp6", ports.udp6),
+    ]
+    .into_iter()
+    .filter_map(|(name, port)| Some((name.to_owned(), port?)))
+    .collect()
 }

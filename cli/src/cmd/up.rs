@@ -2,7 +2,6 @@
 
 use crate::error::{CliError, Kind};
 use crate::out::Out;
-use waxwing_node::{Node, StartError};
 use crate::text;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,6 +9,7 @@ use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 use waxwing_node::api::model::ReadyLine;
 use waxwing_node::config::Config;
+use waxwing_node::{Node, StartError};
 use waxwing_protocol::input::Settings;
 use waxwing_protocol::limits::NAME_BYTES_MAX;
 

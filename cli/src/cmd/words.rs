@@ -12,18 +12,18 @@ const COLUMNS: usize = 4;
 /// Show the 24 recovery words, or say that they are on paper.
 ///
 /// Whoever has these words is you: write them on paper, keep them away from computers, then run
-/// `waxwing words --written`. The home forgets them for good.
+/// `waxwing words --written-down`. The home forgets them for good.
 #[derive(Debug, clap::Args)]
 pub struct Words {
     /// They are on paper: erase them from the home
     #[arg(long)]
-    written: bool,
+    written_down: bool,
 }
 
 /// # Errors
 /// [`CliError`] if the words are no longer in the home, or the node is not there.
 pub async fn run(args: Words, context: &Context) -> Result<(), CliError> {
-    if args.written {
+    if args.written_down {
         let done: model::WordsWritten = context
             .client
             .post("/v1/words/written", &serde_json::json!({}), Key::Fresh)
@@ -36,7 +36,7 @@ pub async fn run(args: Words, context: &Context) -> Result<(), CliError> {
     context.out.object(&words, || table(&words.words))?;
     context.out.note(
         "\nWrite them on paper, in this order. Whoever has them is you.\n\
-         Then run `waxwing words --written`: the home forgets them.",
+         Then run `waxwing words --written-down`: the home forgets them.",
     );
     Ok(())
 }

@@ -51,7 +51,7 @@ impl Node {
                     } => {
                         let answer = script(&command);
                         log.lock().unwrap().push((key, command));
-                        let _ = reply.send(answer);
+                        let _ = reply.send(Ok(answer));
                     }
                     Ask::Query(run) => run(&store),
                     _ => {}
