@@ -78,6 +78,24 @@ fn header_fields(header: &[u8]) -> Option<(ChainKey, Vec<u8>)> {
     ))
 }
 
+/// A frame in a few words, for a trace.
+pub fn label(frame: &[u8]) -> String {
+    let kind = match frame {
+        [0x82, kind, ..] => *kind,
+        _ => return "nonsense".into(),
+    };
+    match (kind, letter(frame)) {
+        (1 | 2, Some(Outside { key, .. })) => {
+            let short = |bytes: &[u8]| {
+                bytes.iter().take(2).map(|b| format!("{b:02x}")).collect::<String>()
+            };
+            let what = if kind == 2 { "init" } else { "letter" };
+            format!("{what} {}/{}/{}", short(&key.sid), short(&key.dh), key.n)
+        }
+        _ => format!("frame {kind}"),
+    }
+}
+
 /// How a key was used a second time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reuse {

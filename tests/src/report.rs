@@ -4,8 +4,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use waxwing_protocol::time::Millis;
 
-/// Lines of the trace that are kept for a report.
-const TRACE_LINES: usize = 400;
+/// Newest lines of the trace that are kept for a report.
+const TRACE_LINES: usize = 120;
+/// Lines before those that tell the story: everything but traffic.
+const STORY_LINES: usize = 250;
+/// Words of lines that are mere traffic.
+const TRAFFIC: [&str; 4] = [" sends ", " gets ", " notify ", " dials "];
 /// Violations that are kept: the first ones say what went wrong, thousands more say nothing.
 const VIOLATIONS_MAX: usize = 20;
 
@@ -53,6 +57,7 @@ pub struct Trace {
     hash: u64,
     events: u64,
     lines: VecDeque<String>,
+    story: VecDeque<String>,
     /// Print every line as it happens.
     pub loud: bool,
 }
@@ -64,6 +69,7 @@ impl Default for Trace {
             hash: 0xcbf2_9ce4_8422_2325,
             events: 0,
             lines: VecDeque::new(),
+            story: VecDeque::new(),
             loud: false,
         }
     }
@@ -86,7 +92,13 @@ impl Trace {
             eprintln!("{text}");
         }
         if self.lines.len() == TRACE_LINES {
-            self.lines.pop_front();
+            let old = self.lines.pop_front().unwrap_or_default();
+            if !TRAFFIC.iter().any(|word| old.contains(word)) {
+                self.story.push_back(old);
+            }
+        }
+        if self.story.len() > STORY_LINES {
+            self.story.pop_front();
         }
         self.lines.push_back(text);
     }
@@ -101,9 +113,9 @@ impl Trace {
         self.events
     }
 
-    /// The newest lines, oldest first.
+    /// What happened before, without traffic, and then the newest lines whole; oldest first.
     pub fn lines(&self) -> impl Iterator<Item = &str> {
-        self.lines.iter().map(String::as_str)
+        self.story.iter().chain(&self.lines).map(String::as_str)
     }
 }
 
@@ -140,7 +152,7 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\n---- trace (newest {} lines)", self.trace.len())?;
+        writeln!(f, "\n---- trace: the story, then everything of late")?;
         for line in &self.trace {
             writeln!(f, "{line}")?;
         }
@@ -189,7 +201,7 @@ mod tests {
                 detail: String::new(),
             });
         }
-        assert_eq!(trace.lines().count(), TRACE_LINES);
+        assert_eq!(trace.lines().count(), STORY_LINES + TRACE_LINES);
         assert_eq!(trace.lines().last(), Some("0:00:00.999 alice x"));
         assert_eq!(findings.all().len(), VIOLATIONS_MAX);
         assert_eq!(findings.all()[0].at, 0);

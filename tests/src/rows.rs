@@ -52,7 +52,8 @@ pub fn most(table: Table, load: Load) -> u64 {
         }
         Table::Invite => INVITES_MAX as u64 * 2 + people,
         Table::InitSeen => (2 * u64::from(INIT_SEEN_MAX)).min(sessions * 4),
-        Table::Answer => commands,
+        // The answer, and when it may be forgotten.
+        Table::Answer => 2 * commands,
         Table::Waiting => WAITING_REACTIONS_MAX as u64 * devices,
         Table::Change => CHANGES_MAX,
         Table::Agenda => 64 + 16 * devices + 2 * letters,

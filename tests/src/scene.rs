@@ -14,6 +14,7 @@ impl World {
     /// A steady world with these people in it, each with an account.
     pub fn scene(seed: u64, names: &[&str]) -> Self {
         let mut world = Self::new(seed, Config::STEADY);
+        world.trace.loud = std::env::var_os("LOUD").is_some();
         world.populate(names);
         world
     }

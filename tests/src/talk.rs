@@ -3,6 +3,7 @@
 //! Each side keeps its own belief about a connection, as two real machines do: one may still hold
 //! for connected what the other has lost or replaced.
 
+use crate::frames::label;
 use crate::person::{Power, Who};
 use crate::world::{Event, World};
 use waxwing_protocol::id::Peer;
@@ -233,13 +234,13 @@ impl World {
         let conn = other.and_then(|other| self.belief(who, other));
         self.watch_frame(who, &bytes);
         let (Some(other), Some(conn)) = (other, conn) else {
-            self.note(who, &format!("cannot send {} bytes", bytes.len()), &bytes);
+            self.note(who, &format!("cannot send {}", label(&bytes)), &bytes);
             let why = SendError::NotConnected;
             return self.push(who, Input::Undelivered { to: *to, id, why });
         };
         self.note(
             who,
-            &format!("sends {} bytes to {}", bytes.len(), self.name(other)),
+            &format!("sends {} to {}", label(&bytes), self.name(other)),
             &bytes,
         );
         self.bytes_sent += bytes.len() as u64;
@@ -280,7 +281,7 @@ impl World {
         if there && self.same_side(from, to) {
             self.note(
                 to,
-                &format!("gets {} bytes from {}", bytes.len(), self.name(from)),
+                &format!("gets {} from {}", label(&bytes), self.name(from)),
                 &[],
             );
             self.push(to, Input::Frame { from: peer, bytes });

@@ -3,23 +3,19 @@
 use crate::dice::{Dice, Purpose};
 use crate::engine::{Engine, Real};
 use crate::frames::KeyBook;
-use crate::garbage;
+
 use crate::link::LinkConfig;
 use crate::model::Model;
-use crate::person::{CrashPoint, Person, Power, Then, Who, Wish};
+use crate::person::{Person, Then, Who};
 use crate::report::{Failure, Findings, Trace, Violation};
 use crate::step::Step;
 use crate::watch::Watch;
 use std::collections::BTreeMap;
 use waxwing_protocol::id::Peer;
-use waxwing_protocol::input::{Command, DialError, Input, Moment};
-use waxwing_protocol::output::Output;
-use waxwing_protocol::store::{MemoryStore, Read, Store, StoreError, Tx};
-use waxwing_protocol::time::Millis;
+use waxwing_protocol::input::{Command, DialError, Input};
 
-/// Groups that one person may run within one virtual second; more is an engine that keeps itself
-/// awake.
-const GROUPS_PER_SECOND_MAX: u32 = 2_000;
+use waxwing_protocol::store::{Read, StoreError};
+use waxwing_protocol::time::Millis;
 
 /// How shells behave.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -139,14 +135,14 @@ pub struct World {
     /// When the newest frame that keeps its place arrives, per direction and connection.
     pub(crate) queue_ends: BTreeMap<(Who, Who), (u64, Millis)>,
     pub(crate) next_conn: u64,
-    engine: Box<dyn Engine>,
+    pub(crate) engine: Box<dyn Engine>,
     queue: BTreeMap<(Millis, u64), Event>,
     seq: u64,
     /// Events in the queue other than alarms.
     lively: usize,
-    next_ticket: u64,
-    /// Groups in the current virtual second, per person.
-    busy: BTreeMap<Who, (Millis, u32)>,
+    pub(crate) next_ticket: u64,
+    /// Groups of nothing but a wake in the current virtual second, per person.
+    pub(crate) busy: BTreeMap<Who, (Millis, u32)>,
 }
 
 impl World {
@@ -382,275 +378,8 @@ impl World {
         }
     }
 
-    fn is_this_run(&self, who: Who, run: u64) -> bool {
+    pub(crate) fn is_this_run(&self, who: Who, run: u64) -> bool {
         self.people[who].run == run && self.people[who].is_on()
-    }
-
-    /// Starts a node that is off; gives every unanswered command again, under its key.
-    pub fn start(&mut self, who: Who) {
-        let person = &mut self.people[who];
-        if person.power != Power::Off {
-            return;
-        }
-        person.power = Power::On;
-        person.run += 1;
-        person.run_ahead_ms = person.clock_ahead_ms;
-        person.told_ms = 0;
-        person.wake_at = None;
-        person.group_due = false;
-        person.disk_full = false;
-        person.inbox.clear();
-        let listen = person.listen(who);
-        person.inbox.push_back(Input::Start { listen });
-        for (ticket, wish) in &mut person.wishes {
-            wish.given = true;
-            person.inbox.push_back(ask(*ticket, wish));
-        }
-        person.inbox.push_back(Input::Wake);
-        self.note(who, "starts", &[]);
-        self.want_group(who);
-    }
-
-    /// Gives a command; its answer appears under the ticket.
-    pub fn command(&mut self, who: Who, command: Command, about: Option<Who>, then: Then) -> u64 {
-        let ticket = self.next_ticket;
-        self.next_ticket += 1;
-        let wish = Wish {
-            command,
-            about,
-            then,
-            given: false,
-            doubtful: false,
-        };
-        self.model.wished(who, &wish);
-        let input = ask(ticket, &wish);
-        let person = &mut self.people[who];
-        let on = person.is_on();
-        person.wishes.insert(ticket, Wish { given: on, ..wish });
-        if on {
-            self.push(who, input);
-        }
-        ticket
-    }
-
-    /// Gives commands that were wished for while the machine slept.
-    pub(crate) fn regive(&mut self, who: Who) {
-        let person = &self.people[who];
-        let asks: Vec<Input> = person
-            .wishes
-            .iter()
-            .filter(|(_, wish)| !wish.given)
-            .map(|(ticket, wish)| ask(*ticket, wish))
-            .collect();
-        asks.into_iter().for_each(|input| self.push(who, input));
-        self.people[who]
-            .wishes
-            .values_mut()
-            .for_each(|wish| wish.given = true);
-    }
-
-    /// Queues an input for somebody's next group.
-    pub(crate) fn push(&mut self, who: Who, input: Input) {
-        if self.people[who].is_on() {
-            self.people[who].inbox.push_back(input);
-            self.want_group(who);
-        }
-    }
-
-    fn want_group(&mut self, who: Who) {
-        let flush = self.config.flush_ms;
-        let person = &mut self.people[who];
-        if !person.group_due {
-            person.group_due = true;
-            let wait = person.shell_dice.between(flush);
-            let run = person.run;
-            self.after(wait, Event::Group { who, run });
-        }
-    }
-
-    fn run_group(&mut self, who: Who) {
-        if self.keeps_busy(who) {
-            return;
-        }
-        let now = self.now;
-        let person = &mut self.people[who];
-        let room = 1 + person.shell_dice.below(self.config.group_max);
-        let size = usize::try_from(room).unwrap_or(1).min(person.inbox.len());
-        let mut inputs: Vec<Input> = person.inbox.drain(..size).collect();
-        if person.wake_at.is_some_and(|at| at <= now) {
-            person.wake_at = None;
-            inputs.push(Input::Wake);
-        }
-        if inputs.is_empty() {
-            return;
-        }
-        let told = person.tell_time(now);
-        let mut handled = Vec::new();
-        let mut outputs = Vec::new();
-        let mut widest = 0;
-        let mut tx = Tx::new(&person.store);
-        let mut failed = None;
-        for input in inputs {
-            if let Input::Frame { bytes, .. } = &input {
-                handled.push(bytes.clone());
-            }
-            let mut moment = Moment {
-                now: told,
-                rng: person.engine_dice.rng(),
-                settings: &person.settings,
-            };
-            match self.engine.handle(&mut tx, &mut moment, input) {
-                Ok(more) => {
-                    widest = widest.max(more.len());
-                    outputs.extend(more);
-                }
-                Err(error) => {
-                    failed = Some(error);
-                    break;
-                }
-            }
-        }
-        let batch = tx.into_batch();
-        if let Some(error) = failed {
-            self.violation("store_error", who, format!("the engine failed: {error}"));
-            return self.crash(who);
-        }
-        self.outputs_max = self.outputs_max.max(widest);
-        self.watch_outputs(who, widest);
-        let person = &mut self.people[who];
-        person.commits += 1;
-        let point = match person.crash_at {
-            Some((commit, point)) if commit <= person.commits => {
-                person.crash_at = None;
-                Some(point)
-            }
-            _ if person.disk_full => Some(CrashPoint::Full),
-            _ => None,
-        };
-        if matches!(point, Some(CrashPoint::Before | CrashPoint::Full)) {
-            self.note(who, "loses power before its commit", &[]);
-            return self.crash(who);
-        }
-        if let Err(error) = person.store.apply(batch) {
-            self.violation("store_error", who, format!("a commit failed: {error}"));
-            return self.crash(who);
-        }
-        for bytes in handled {
-            person.remember_frame(bytes);
-        }
-        let grew = self.watch_commit(who);
-        match point {
-            Some(CrashPoint::After) => {
-                self.note(who, "loses power after its commit", &[]);
-                return self.crash(who);
-            }
-            Some(CrashPoint::Within(count)) => {
-                let count = count.min(outputs.len());
-                outputs.truncate(count);
-                outputs
-                    .into_iter()
-                    .for_each(|output| self.perform(who, output));
-                self.note(who, &format!("loses power after {count} outputs"), &[]);
-                return self.crash(who);
-            }
-            _ => self.watch_notify(who, grew, &outputs),
-        }
-        outputs
-            .into_iter()
-            .for_each(|output| self.perform(who, output));
-        if self.people[who].is_on() && !self.people[who].inbox.is_empty() {
-            self.want_group(who);
-        }
-    }
-
-    /// More groups in a second than anything explains: reports it and takes the node down.
-    fn keeps_busy(&mut self, who: Who) -> bool {
-        let second = self.now / 1_000;
-        let entry = self.busy.entry(who).or_insert((second, 0));
-        if entry.0 != second {
-            *entry = (second, 0);
-        }
-        entry.1 += 1;
-        if entry.1 <= GROUPS_PER_SECOND_MAX {
-            return false;
-        }
-        self.violation("busy", who, "the engine keeps itself awake".into());
-        self.people[who].power = Power::Off;
-        true
-    }
-
-    fn perform(&mut self, who: Who, output: Output) {
-        match output {
-            Output::Reply { reply_to, result } => self.answered(who, reply_to, result),
-            Output::Send { to, id, bytes } => self.send(who, &to, id, bytes),
-            Output::Dial { peer, addrs } => self.dial(who, peer, addrs),
-            Output::Notify { cursor } => self.note(who, &format!("notify {cursor}"), &[]),
-            Output::WakeAt(unix) => self.wake_at(who, unix),
-            Output::Penalty { peer, points } => {
-                self.note(who, &format!("penalty {points}"), &peer.0);
-                self.watch_penalty(who, &peer, points);
-            }
-        }
-    }
-
-    fn wake_at(&mut self, who: Who, unix: Millis) {
-        let late = self.config.wake_late_ms;
-        let person = &mut self.people[who];
-        let at = person.virtual_time(unix);
-        if person.wake_at.is_none_or(|set| at < set) {
-            person.wake_at = Some(at);
-            let wait = at.saturating_sub(self.now) + person.shell_dice.between(late);
-            let run = person.run;
-            self.after(wait, Event::Alarm { who, run });
-        }
-    }
-
-    /// The process dies: its queue is gone, the others notice in time, a start follows.
-    pub(crate) fn crash(&mut self, who: Who) {
-        self.stop(who);
-        let wait = self.config.restart_ms;
-        let wait = self.people[who].shell_dice.between(wait);
-        self.after(wait, Event::Start { who });
-    }
-
-    pub(crate) fn start_after(&mut self, who: Who, wait: Millis) {
-        self.after(wait, Event::Start { who });
-    }
-
-    /// The process dies and stays dead.
-    pub(crate) fn stop(&mut self, who: Who) {
-        let person = &mut self.people[who];
-        person.power = Power::Off;
-        person.inbox.clear();
-        for wish in person.wishes.values_mut() {
-            wish.doubtful |= wish.given;
-        }
-        self.cut(who);
-    }
-
-    /// Puts another disk under a node that is off.
-    pub(crate) fn swap_disk(&mut self, who: Who, store: MemoryStore) {
-        self.people[who].store = store;
-        self.people[who].recent.clear();
-        self.watch_new_disk(who);
-    }
-
-    /// Runs one input on a copy of somebody's disk and says what would then be seen.
-    pub(crate) fn rehearse(&self, who: Who, input: Input) -> Result<(u64, u64), StoreError> {
-        let person = &self.people[who];
-        let mut store = person.store.clone();
-        let before = garbage::visible(self.engine.as_ref(), &store)?;
-        let mut dice = Dice::new(self.seed, Purpose::Rehearsal, who, 0);
-        let mut moment = Moment {
-            now: person.told_ms,
-            rng: dice.rng(),
-            settings: &person.settings,
-        };
-        let mut tx = Tx::new(&store);
-        self.engine.handle(&mut tx, &mut moment, input)?;
-        let batch = tx.into_batch();
-        store.apply(batch)?;
-        Ok((before, garbage::visible(self.engine.as_ref(), &store)?))
     }
 
     pub(crate) fn dice_of(&mut self, from: Who, to: Who) -> &mut Dice {
@@ -658,14 +387,5 @@ impl World {
         self.link_dice
             .entry((from, to))
             .or_insert_with(|| Dice::new(seed, Purpose::Link, from, to))
-    }
-}
-
-/// A command as the engine takes it; the ticket is its idempotency key.
-fn ask(ticket: u64, wish: &Wish) -> Input {
-    Input::Command {
-        reply_to: ticket,
-        key: Some(format!("ticket-{ticket}")),
-        command: wish.command.clone(),
     }
 }

@@ -1,1 +1,10 @@
+//! All tests that need more than one crate, in one binary: linking is what takes the time.
 
+mod crash;
+mod direct;
+mod golden;
+mod harness;
+mod privacy;
+mod storm;
+mod tidy;
+mod wrong;

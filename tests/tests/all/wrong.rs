@@ -1,0 +1,284 @@
+//! Engines that are wrong on purpose: the real one with one thing spoiled at its door.
+
+use std::cell::Cell;
+use waxwing_protocol::id::{Fixed, Mid};
+use waxwing_protocol::input::{Command, Input, Moment};
+use waxwing_protocol::output::{Answer, ContactState, Output, State};
+use waxwing_protocol::query::{
+    Change, ChangeView, Changes, ContactView, Me, MessageView, Page, RequestView, StatusView,
+};
+use waxwing_protocol::store::{Key, Read, StoreError, Table, Tx};
+use waxwing_tests::engine::{Engine, Real};
+use waxwing_tests::frames;
+
+/// What is wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    AnswersTwice,
+    AnswersNot,
+    BelievesGarbage,
+    CannotQuery,
+    ChangesTheOrderForOne,
+    ChangesTheText,
+    ChokesOnGarbage,
+    CountsUnreadWrong,
+    DropsTheLog,
+    FloodsOutputs,
+    ForgetsKeys,
+    ForgetsReactions,
+    ForgetsReading,
+    GivesOneIdTwice,
+    HidesReactionsOfOthers,
+    HidesTheirMessages,
+    HoardsRows,
+    Invents,
+    KeepsAwake,
+    KeepsTheOutbox,
+    ListsContactsTwice,
+    MovesStatesBack,
+    NeverConnects,
+    NeverNotifies,
+    NeverShowsReceipts,
+    PenalisesFriends,
+    RepeatsTheLog,
+    ReusesChainPlaces,
+    ReusesKeys,
+    SaysItSent,
+    SendsTooMuch,
+    ShowsTwice,
+    StutersInTheList,
+    RollsItsOwnDice,
+}
+
+/// The real engine with a fault.
+pub struct Wrong {
+    pub fault: Fault,
+    pub calls: Cell<u32>,
+}
+
+thread_local! {
+    /// Counts engines: survives from one run to the next, as no engine's state may.
+    static OWN_DICE: Cell<u32> = const { Cell::new(0) };
+}
+
+impl Wrong {
+    pub fn new(fault: Fault) -> Self {
+        OWN_DICE.set(OWN_DICE.get() + 1);
+        Self { fault, calls: Cell::new(0) }
+    }
+
+    fn is(&self, fault: Fault) -> bool {
+        self.fault == fault
+    }
+
+    fn spoil(&self, input: &Input, at: &Moment<'_>, out: &mut Vec<Output>) {
+        let last_send = out.iter().find_map(|output| match output {
+            Output::Send { to, bytes, .. } if frames::letter(bytes).is_some() => {
+                Some((*to, bytes.clone()))
+            }
+            _ => None,
+        });
+        match self.fault {
+            Fault::AnswersTwice => {
+                let replies = out.iter().filter(|o| matches!(o, Output::Reply { .. }));
+                let replies: Vec<_> = replies.cloned().collect();
+                out.extend(replies);
+            }
+            Fault::AnswersNot if is_send(input) => {
+                out.retain(|output| !matches!(output, Output::Reply { .. }));
+            }
+            Fault::GivesOneIdTwice if is_send(input) => {
+                for output in out {
+                    if let Output::Reply { result: Ok(Answer::Message { id, .. }), .. } = output {
+                        *id = Fixed([7; 16]);
+                    }
+                }
+            }
+            Fault::FloodsOutputs => {
+                out.extend((0..5_000).map(|n| Output::WakeAt(at.now + 1_000_000 + n)));
+            }
+            Fault::KeepsAwake => out.push(Output::WakeAt(at.now)),
+            Fault::NeverNotifies => out.retain(|o| !matches!(o, Output::Notify { .. })),
+            Fault::PenalisesFriends => {
+                if let Input::Frame { from, .. } = input {
+                    out.push(Output::Penalty { peer: *from, points: 10 });
+                }
+            }
+            Fault::RollsItsOwnDice => {
+                if let Input::Frame { from, .. } = input {
+                    out.push(Output::Penalty { peer: *from, points: OWN_DICE.get() % 9 });
+                }
+            }
+            Fault::ReusesKeys => {
+                if let Some((to, mut bytes)) = last_send {
+                    if let Some(byte) = bytes.last_mut() {
+                        *byte ^= 1;
+                    }
+                    out.push(Output::Send { to, id: 0, bytes });
+                }
+            }
+            Fault::ReusesChainPlaces => {
+                if let Some((to, mut bytes)) = last_send {
+                    let salt = frames::letter(&bytes).unwrap().salt;
+                    let place = bytes.windows(16).position(|w| w == salt).unwrap();
+                    bytes[place] ^= 1;
+                    out.push(Output::Send { to, id: 0, bytes });
+                }
+            }
+            Fault::SendsTooMuch => {
+                if let Some((to, _)) = last_send {
+                    out.push(Output::Send { to, id: 0, bytes: vec![0; 80 * 1024] });
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_send(input: &Input) -> bool {
+    matches!(input, Input::Command { command: Command::Send { .. }, .. })
+}
+
+impl Engine for Wrong {
+    fn handle(
+        &self,
+        tx: &mut Tx<'_>,
+        at: &mut Moment<'_>,
+        mut input: Input,
+    ) -> Result<Vec<Output>, StoreError> {
+        self.calls.set(self.calls.get() + 1);
+        if self.is(Fault::ForgetsKeys) {
+            if let Input::Command { key, .. } = &mut input {
+                *key = None;
+            }
+        }
+        if self.is(Fault::SaysItSent) && is_send(&input) {
+            // Everything is answered, nothing is kept.
+            let mut nowhere = Tx::new(&*tx);
+            return Real.handle(&mut nowhere, at, input);
+        }
+        if self.is(Fault::HoardsRows) {
+            let row = Key::new(Table::Online, *b"hoard", self.calls.get().to_be_bytes());
+            tx.put(row, &1u8);
+        }
+        let garbage = matches!(&input, Input::Frame { bytes, .. } if !is_frame(bytes));
+        if garbage && self.is(Fault::ChokesOnGarbage) {
+            return Err(StoreError::Damaged(Table::Meta));
+        }
+        let mut out = Real.handle(tx, at, input.clone())?;
+        if garbage && self.is(Fault::BelievesGarbage) {
+            let command = Command::Rename { name: format!("renamed {}", self.calls.get()) };
+            let rename = Input::Command { reply_to: 0, key: None, command };
+            let done = Real.handle(tx, at, rename)?;
+            out.extend(done.into_iter().filter(|o| matches!(o, Output::Notify { .. })));
+        }
+        self.spoil(&input, at, &mut out);
+        Ok(out)
+    }
+
+    fn me(&self, store: &dyn Read) -> Result<Option<Me>, StoreError> {
+        Real.me(store)
+    }
+
+    fn contacts(&self, store: &dyn Read) -> Result<Vec<ContactView>, StoreError> {
+        let mut contacts = Real.contacts(store)?;
+        match self.fault {
+            Fault::CannotQuery => return Err(StoreError::Damaged(Table::Contact)),
+            Fault::ListsContactsTwice => contacts.extend(contacts.clone()),
+            Fault::NeverConnects => {
+                contacts.iter_mut().for_each(|c| c.state = ContactState::Pending);
+            }
+            Fault::CountsUnreadWrong => contacts.iter_mut().for_each(|c| c.unread += 1),
+            _ => {}
+        }
+        Ok(contacts)
+    }
+
+    fn requests(&self, store: &dyn Read) -> Result<Vec<RequestView>, StoreError> {
+        Real.requests(store)
+    }
+
+    fn messages(
+        &self,
+        store: &dyn Read,
+        name: &str,
+        page: &Page,
+    ) -> Result<Option<Vec<MessageView>>, StoreError> {
+        let Some(mut list) = Real.messages(store, name, page)? else { return Ok(None) };
+        match self.fault {
+            Fault::HidesTheirMessages => list.retain(|m| m.mine),
+            Fault::StutersInTheList => list.extend(list.clone()),
+            Fault::ChangesTheOrderForOne if name == "bob" => list.reverse(),
+            Fault::ChangesTheText => {
+                list.iter_mut().filter(|m| !m.mine).for_each(|m| m.text = Some("x".into()));
+            }
+            Fault::Invents => {
+                let mut other = list.first().cloned();
+                other.iter_mut().for_each(|m| {
+                    m.id = Fixed([9; 16]);
+                    m.text = Some("never said".into());
+                });
+                list.extend(other);
+            }
+            Fault::NeverShowsReceipts => {
+                list.iter_mut().filter(|m| m.mine).for_each(|m| m.state = State::Sent);
+            }
+            Fault::ForgetsReading => {
+                list.iter_mut().filter(|m| !m.mine).for_each(|m| m.state = State::Delivered);
+            }
+            Fault::ForgetsReactions => list.iter_mut().for_each(|m| m.reactions.clear()),
+            Fault::HidesReactionsOfOthers => {
+                list.iter_mut().for_each(|m| m.reactions.retain(|r| r.mine));
+            }
+            _ => {}
+        }
+        Ok(Some(list))
+    }
+
+    fn message(&self, store: &dyn Read, id: &Mid) -> Result<Option<MessageView>, StoreError> {
+        Real.message(store, id)
+    }
+
+    fn changes(&self, store: &dyn Read, after: u64, limit: usize) -> Result<Changes, StoreError> {
+        let back = match self.fault {
+            Fault::RepeatsTheLog => after.saturating_sub(1),
+            Fault::DropsTheLog if after > 0 => return Ok(Changes::Gone { oldest: after + 1 }),
+            _ => after,
+        };
+        let Changes::Rows(mut rows) = Real.changes(store, back, limit)? else {
+            return Real.changes(store, back, limit);
+        };
+        for row in &mut rows {
+            self.spoil_change(store, row)?;
+        }
+        Ok(Changes::Rows(rows))
+    }
+
+    fn status(&self, store: &dyn Read) -> Result<StatusView, StoreError> {
+        let mut status = Real.status(store)?;
+        if self.is(Fault::KeepsTheOutbox) {
+            status.outbox += 1;
+        }
+        Ok(status)
+    }
+}
+
+impl Wrong {
+    fn spoil_change(&self, store: &dyn Read, row: &mut ChangeView) -> Result<(), StoreError> {
+        let Change::State { id, state, .. } = &mut row.change else { return Ok(()) };
+        match self.fault {
+            Fault::MovesStatesBack if *state == State::Read => *state = State::Queued,
+            Fault::ShowsTwice => {
+                if let Some(message) = Real.message(store, id)? {
+                    row.change = Change::Message(message);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn is_frame(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x82, 1..=4, ..])
+}
