@@ -25,7 +25,7 @@ pub enum LogsError {
 }
 
 /// Starts logging to stderr: text for a terminal, otherwise, or if `json` says so, one JSON object
-/// a line. `level` wins over `WAXWING_LOG`; without either it is `info`.
+/// a line. A panic is logged by its place alone. `level` wins over `WAXWING_LOG`; without either it is `info`.
 ///
 /// # Errors
 /// [`LogsError`] if the level cannot be understood or logging was started before.
@@ -43,7 +43,13 @@ pub fn init(level: Option<&str>, json: bool) -> Result<(), LogsError> {
     } else {
         log.with_target(false).try_init()
     };
-    started.map_err(|_| LogsError::Started)
+    started.map_err(|_| LogsError::Started)?;
+    // The usual message of a panic may quote what it stumbled over: somebody's text.
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map(ToString::to_string);
+        tracing::error!(at = at.as_deref().unwrap_or("?"), "a bug in the program");
+    }));
+    Ok(())
 }
 
 fn filter(wanted: &str) -> Result<EnvFilter, LogsError> {

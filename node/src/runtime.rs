@@ -143,7 +143,8 @@ impl EngineHandle {
         self.cursor.clone()
     }
 
-    /// How the disk was doing when the engine last looked, a few seconds ago at most.
+    /// How the disk was doing when the engine last looked: two seconds ago while there is work,
+    /// half a minute at most.
     pub fn disk(&self) -> DiskStatus {
         *self.disk.borrow()
     }

@@ -12,6 +12,7 @@ mod open;
 mod rotate;
 mod seal;
 mod state_key;
+mod witness;
 
 pub use open::{OpenError, Place, create, open};
 
@@ -19,7 +20,7 @@ use cache::Cache;
 use rotate::Sweep;
 use seal::{FURTHER, Keys, PREFIX_BYTES};
 use state_key::StateKeys;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io;
 use std::ops::Bound;
@@ -28,6 +29,7 @@ use waxwing_protocol::store::{
     Batch, Key, MemoryStore, Read, Rows, Span, Store, StoreError, Table,
 };
 use waxwing_protocol::time::Secs;
+use witness::Witness;
 
 /// Longest stored value. sled puts a page over 128 KiB into a file of its own without syncing it;
 /// a leaf holds up to 17 rows (20 after a merge), so 20 of these with their keys stay well below.
@@ -36,6 +38,11 @@ pub const PIECE_BYTES: usize = 4_000;
 pub const SUFFIX_BYTES_MAX: usize = 255;
 /// Pieces of one row are numbered in two bytes.
 const PIECES_MAX: usize = 1 << 16;
+
+/// Table 0 holds the store's own rows. This one counts commits, in the clear …
+const COMMITS_KEY: &[u8] = b"\0commits";
+/// … and this one tells whether the data key is the right one.
+const CHECK_KEY: &[u8] = b"\0check";
 
 /// What the engine's thread needs of its store beyond the core's [`Store`].
 pub trait Disk: Store + Send {
@@ -68,6 +75,9 @@ pub struct SledStore {
     file: File,
     keys: Keys,
     state: StateKeys,
+    witness: Witness,
+    /// Commits ever made to this database.
+    commits: Cell<u64>,
     sweep: Option<Sweep>,
     cache: RefCell<Cache>,
     /// After a failure sled may answer with what never became durable: nothing is answered then.
@@ -75,18 +85,6 @@ pub struct SledStore {
 }
 
 impl SledStore {
-    fn new(db: sled::Db, file: File, keys: Keys, state: StateKeys) -> Self {
-        Self {
-            db,
-            file,
-            keys,
-            state,
-            sweep: None,
-            cache: RefCell::default(),
-            poison: RefCell::default(),
-        }
-    }
-
     fn check(&self) -> Result<(), StoreError> {
         match &*self.poison.borrow() {
             Some(error) => Err(error.clone()),
@@ -109,14 +107,15 @@ impl SledStore {
     }
 
     /// Applies a batch of stored rows durably.
-    fn commit(&self, batch: sled::Batch) -> Result<(), StoreError> {
+    fn commit(&self, mut batch: sled::Batch) -> Result<(), StoreError> {
+        let commits = self.commits.get() + 1;
+        batch.insert(COMMITS_KEY, &commits.to_be_bytes());
         self.sled(self.db.apply_batch(batch))?;
-        self.sync()
-    }
-
-    fn sync(&self) -> Result<(), StoreError> {
         self.sled(self.db.flush())?;
-        self.io(self.file.sync_data())
+        self.io(self.file.sync_data())?;
+        self.io(self.witness.saw(commits))?;
+        self.commits.set(commits);
+        Ok(())
     }
 
     fn value(&self, stored_key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {

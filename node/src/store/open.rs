@@ -2,8 +2,10 @@
 
 use super::seal::Keys;
 use super::state_key::StateKeys;
-use super::{SledStore, compact};
+use super::witness::{SEGMENT_BYTES, Witness, segments_are_sound};
+use super::{CHECK_KEY, COMMITS_KEY, SledStore, compact};
 use crate::files;
+use std::cell::{Cell, RefCell};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 use waxwing_protocol::private::Secret;
-use waxwing_protocol::store::StoreError;
+use waxwing_protocol::store::{StoreError, suffix_u64};
 use waxwing_protocol::time::Secs;
 
 /// sled's page cache: small beside its default of 1 GB; the hot rows are in our own.
@@ -23,8 +25,6 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 const LOCK_POLL: Duration = Duration::from_millis(10);
 /// With less than this free, a failure to open is blamed on the full disk, not on the database.
 const ROOM_BYTES: u64 = 4 * 1024 * 1024;
-/// Table 0 holds the store's own rows. This one tells whether the data key is the right one.
-const CHECK_KEY: &[u8] = b"\0check";
 const CHECK_VALUE: &[u8] = b"waxwing store 1";
 
 /// Where a home keeps its rows, and what opens them.
@@ -144,8 +144,33 @@ fn open_there(place: &Place, now: Secs, new: bool) -> Result<SledStore, OpenErro
         .read(true)
         .write(true)
         .open(place.db.join("db"))?;
+    let (witness, seen) = Witness::open(&place.db)?;
+    let commits = commits(&db)?;
+    if commits < seen {
+        drop((db, file));
+        released(&place.db)?;
+        return Err(put_aside(&place.db, now));
+    }
     sync_tree(&place.db)?;
-    Ok(SledStore::new(db, file, keys, state))
+    Ok(SledStore {
+        db,
+        file,
+        keys,
+        state,
+        witness,
+        commits: Cell::new(commits),
+        sweep: None,
+        cache: RefCell::default(),
+        poison: RefCell::default(),
+    })
+}
+
+/// Commits that the database remembers.
+fn commits(db: &sled::Db) -> Result<u64, OpenError> {
+    let row = db
+        .get(COMMITS_KEY)
+        .map_err(|error| super::from_sled(&error))?;
+    Ok(row.map_or(0, |row| suffix_u64(&row)))
 }
 
 /// Syncs what sled leaves to chance: the names of its files and its settings.
@@ -179,6 +204,9 @@ fn check_key(db: &sled::Db, keys: &Keys) -> Result<(), OpenError> {
 
 /// Opens a sled database; one that is damaged is put aside.
 fn database(dir: &Path, now: Secs) -> Result<sled::Db, OpenError> {
+    if !segments_are_sound(dir)? {
+        return Err(put_aside(dir, now));
+    }
     match raw(dir) {
         Ok(db) => Ok(db),
         Err(Trouble::Io(error)) => Err(error.into()),
@@ -208,6 +236,7 @@ pub(super) enum Trouble {
 pub(super) fn raw(dir: &Path) -> Result<sled::Db, Trouble> {
     let config = sled::Config::new()
         .path(dir)
+        .segment_size(SEGMENT_BYTES)
         .cache_capacity(CACHE_BYTES)
         .flush_every_ms(Some(FLUSH_EVERY_MS));
     let give_up = Instant::now() + LOCK_WAIT;

@@ -110,8 +110,8 @@ fn deleted_and_shortened_rows_leave_no_pieces() {
     let batch = (4..8).map(|n| (key(Table::Message, n), None)).collect();
     store.apply(batch).unwrap();
     drop(store);
-    // Four rows and the one that checks the data key.
-    assert_eq!(home.raw().len(), 5);
+    // Four rows, and two of the store's own.
+    assert_eq!(home.raw().len(), 6);
 }
 
 #[test]
@@ -171,32 +171,90 @@ fn what_is_missing_is_not_made_anew() {
 }
 
 #[test]
-fn a_damaged_database_is_put_aside() {
+fn a_damaged_database_is_put_aside_whole() {
+    // One byte of a header in the middle of the log, and everything.
+    for all in [false, true] {
+        let home = home();
+        let mut store = home.open();
+        put(&mut store, Table::Message, 0..3_000, &[3; 500]);
+        drop(store);
+        open::released(&home.place.db).unwrap();
+        let file = home.place.db.join("db");
+        if all {
+            scramble(&file);
+        } else {
+            let mut bytes = fs::read(&file).unwrap();
+            bytes[2 * witness::SEGMENT_BYTES + 9] ^= 1;
+            fs::write(&file, bytes).unwrap();
+        }
+        let before = fs::read(&file).unwrap();
+        let Err(OpenError::Quarantined { kept }) = open(&home.place, NOW) else {
+            panic!("a damaged database opened");
+        };
+        assert!(fs::read(kept.join("db")).unwrap() == before);
+        // Never an empty one in its place.
+        assert!(!home.place.db.exists());
+        assert!(matches!(open(&home.place, NOW), Err(OpenError::Damaged(_))));
+    }
+}
+
+#[test]
+fn a_database_that_lost_commits_does_not_open() {
     let home = home();
     let mut store = home.open();
-    put(&mut store, Table::Message, 0..3_000, &[3; 500]);
+    put(&mut store, Table::Message, 0..10, b"old");
     drop(store);
     open::released(&home.place.db).unwrap();
     let file = home.place.db.join("db");
-    scramble(&file);
-    for snapshot in fs::read_dir(&home.place.db).unwrap() {
-        let path = snapshot.unwrap().path();
-        if path
-            .file_name()
-            .unwrap()
-            .to_string_lossy()
-            .starts_with("snap.")
-        {
-            scramble(&path);
+    let old = fs::read(&file).unwrap();
+    let mut store = home.open();
+    put(&mut store, Table::Message, 0..10, b"new");
+    drop(store);
+    open::released(&home.place.db).unwrap();
+    fs::write(&file, old).unwrap();
+    for entry in fs::read_dir(&home.place.db).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with("snap.") {
+            fs::remove_file(path).unwrap();
         }
     }
     let Err(OpenError::Quarantined { kept }) = open(&home.place, NOW) else {
-        panic!("a scrambled database opened");
+        panic!("a database without its newest rows opened");
     };
-    assert!(kept.join("db").exists());
-    assert!(!home.place.db.exists());
-    // Never an empty one in its place.
-    assert!(matches!(open(&home.place, NOW), Err(OpenError::Damaged(_))));
+    assert!(kept.exists() && !home.place.db.exists());
+}
+
+#[test]
+fn a_start_compacts_a_database_that_is_mostly_dead() {
+    let home = home();
+    let mut store = home.open();
+    for from in (0..3_000).step_by(100) {
+        put(&mut store, Table::Message, from..from + 100, &[1; 30_000]);
+    }
+    let dead = (10..3_000)
+        .map(|n| (key(Table::Message, n), None))
+        .collect();
+    store.apply(dead).unwrap();
+    put(&mut store, Table::Session, 0..10, b"kept");
+    let before = store.used_bytes().unwrap();
+    assert!(before > 64 << 20, "{before}");
+    drop(store);
+    let store = home.open();
+    assert!(store.used_bytes().unwrap() < before / 4);
+    for n in 0..10 {
+        assert!(store.get(&key(Table::Session, n)).unwrap().is_some());
+        assert_eq!(
+            store.get(&key(Table::Message, n)).unwrap().unwrap().len(),
+            30_000
+        );
+    }
+    assert!(store.get(&key(Table::Message, 10)).unwrap().is_none());
+    // The database, and the file of state keys.
+    assert_eq!(fs::read_dir(home.dir.path()).unwrap().count(), 2);
+    drop(store);
+    // What was counted before the copy still counts.
+    home.open();
 }
 
 /// Changes every byte of a file.
