@@ -106,6 +106,11 @@ pub fn at(tx: &mut Tx<'_>, at: Millis, job: &Job) {
     tx.put(agenda_key(at, job), job);
 }
 
+/// Takes a job back.
+pub fn cancel(tx: &mut Tx<'_>, at: Millis, job: &Job) {
+    tx.delete(agenda_key(at, job));
+}
+
 /// Takes the jobs due by `now`, earliest first, at most `limit`.
 ///
 /// # Errors

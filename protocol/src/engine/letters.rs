@@ -90,7 +90,17 @@ pub(super) fn open_on(
         return duplicate(cx, &contact, &device, key, row);
     }
     match session.open(cx.tx, letter, cx.at.now)? {
-        Ok(opened) => commit(cx, from, no, device, hash, opened, Taken::Later),
+        Ok(opened) => {
+            let confirms = session.first.is_some();
+            commit(cx, from, no, device, hash, opened, Taken::Later)?;
+            if confirms {
+                // The first reply opens the window for everything that waited behind the first
+                // flight, receipts included.
+                outbox::flush(cx, no, &device)?;
+                outbox::pump(cx, no, &device)?;
+            }
+            Ok(())
+        }
         Err(OpenError::NotYet) => {
             if session.beyond_since.is_none() {
                 session.beyond_since = Some(cx.at.now);
@@ -199,12 +209,7 @@ pub(super) fn commit(
     if receipted {
         outbox::due(cx, no, &device, plain.mid)?;
     }
-    // The first reply opens the window for everything that waited behind the first flight.
-    if replied {
-        outbox::pump(cx, no, &device)
-    } else {
-        Ok(())
-    }
+    Ok(())
 }
 
 /// Whether a body may be shown: of this conversation, and not from the far future.

@@ -436,6 +436,7 @@ pub fn pump(cx: &mut Cx<'_, '_, '_>, no: ContactNo, device: &DeviceId) -> Result
         device: *device,
         session: None,
     };
+    let mut wrote = false;
     'window: while state.flying < WINDOW_LETTERS {
         let page = items(cx, no, device, state.cursor, PAGE)?;
         if page.is_empty() {
@@ -459,6 +460,7 @@ pub fn pump(cx: &mut Cx<'_, '_, '_>, no: ContactNo, device: &DeviceId) -> Result
                     state.current.retain(|(_, queued)| *queued != seq);
                     state.cursor = seq + 1;
                     state.flying += 1;
+                    wrote = true;
                 }
                 Ready::Wait => break 'window,
                 Ready::Gone => {
@@ -470,7 +472,7 @@ pub fn pump(cx: &mut Cx<'_, '_, '_>, no: ContactNo, device: &DeviceId) -> Result
         }
     }
     press.finish(cx);
-    if state.flying > 0 {
+    if wrote {
         let soon = cx.at.now + crate::limits::RETRY_MS[0];
         schedule(cx, no, device, &mut state, soon);
     }
@@ -486,17 +488,15 @@ fn schedule(
     state: &mut OutState,
     at: Millis,
 ) {
-    // A deadline far behind the clock is one that a jump of the clock left standing.
     if state.attend_at.is_none_or(|set| set > at) {
-        state.attend_at = Some(at);
-        agenda::at(
-            cx.tx,
-            at,
-            &Job::Attend {
-                no,
-                device: *device,
-            },
-        );
+        let job = Job::Attend {
+            no,
+            device: *device,
+        };
+        if let Some(set) = state.attend_at.replace(at) {
+            agenda::cancel(cx.tx, set, &job);
+        }
+        agenda::at(cx.tx, at, &job);
     }
 }
 

@@ -538,7 +538,13 @@ pub fn attend_now(
 ) -> Result<(), StoreError> {
     let mut state = state(cx.tx, no, device)?;
     state.tries = 0;
-    state.attend_at = Some(cx.at.now);
+    if let Some(set) = state.attend_at.replace(cx.at.now) {
+        let job = Job::Attend {
+            no,
+            device: *device,
+        };
+        agenda::cancel(cx.tx, set, &job);
+    }
     put_state(cx, no, device, &state);
     let now = cx.at.now;
     attend(cx, no, device, now)

@@ -37,16 +37,14 @@ pub fn due(
 ) -> Result<(), StoreError> {
     let key = due_key(no, device);
     let mut mids: Vec<Mid> = cx.tx.row(&key)?.unwrap_or_default();
-    if mids.is_empty() {
-        agenda::at(
-            cx.tx,
-            cx.at.now,
-            &Job::Receipts {
-                no,
-                device: *device,
-            },
-        );
-    }
+    agenda::at(
+        cx.tx,
+        cx.at.now,
+        &Job::Receipts {
+            no,
+            device: *device,
+        },
+    );
     if !mids.contains(&mid) {
         if mids.len() >= DUE_MAX {
             mids.remove(0);
