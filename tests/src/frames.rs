@@ -87,7 +87,11 @@ pub fn label(frame: &[u8]) -> String {
     match (kind, letter(frame)) {
         (1 | 2, Some(Outside { key, .. })) => {
             let short = |bytes: &[u8]| {
-                bytes.iter().take(2).map(|b| format!("{b:02x}")).collect::<String>()
+                bytes
+                    .iter()
+                    .take(2)
+                    .map(|b| format!("{b:02x}"))
+                    .collect::<String>()
             };
             let what = if kind == 2 { "init" } else { "letter" };
             format!("{what} {}/{}/{}", short(&key.sid), short(&key.dh), key.n)

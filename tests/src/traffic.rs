@@ -34,7 +34,13 @@ pub struct Traffic {
 
 impl Default for Traffic {
     fn default() -> Self {
-        Self { people: 50, minutes: 60, loss: 0.0, crash: 0.0, seed: 1 }
+        Self {
+            people: 50,
+            minutes: 60,
+            loss: 0.0,
+            crash: 0.0,
+            seed: 1,
+        }
     }
 }
 
@@ -88,7 +94,10 @@ pub fn run(traffic: Traffic) -> (Figures, Option<Box<Failure>>) {
     let names: Vec<String> = (0..traffic.people).map(|n| format!("person {n}")).collect();
     world.populate(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let friends = befriend(&mut world);
-    world.config.link = LinkConfig { loss: traffic.loss, ..LinkConfig::FAIR };
+    world.config.link = LinkConfig {
+        loss: traffic.loss,
+        ..LinkConfig::FAIR
+    };
     let before = world.bytes_sent;
     talk(&mut world, traffic, &friends);
     let failure = world.settle().err();
@@ -129,7 +138,15 @@ fn talk(world: &mut World, traffic: Traffic, friends: &[Vec<Who>]) {
             };
             if let Some(to) = mine.get(friend) {
                 let text = format!("minute {minute}, from {who} to {to}: how are you today?");
-                world.act_after(at, Step::Send { by: who, to: *to, text, reply: false });
+                world.act_after(
+                    at,
+                    Step::Send {
+                        by: who,
+                        to: *to,
+                        text,
+                        reply: false,
+                    },
+                );
             }
             if crashes {
                 world.act_after(crash_at, Step::Crash { who, point });
@@ -143,7 +160,10 @@ fn talk(world: &mut World, traffic: Traffic, friends: &[Vec<Who>]) {
 fn count(world: &mut World, bytes_before: u64) -> Figures {
     let broken = world.broken();
     let number = |names: &[&str]| {
-        broken.iter().filter(|(name, _, _)| names.contains(name)).count() as u64
+        broken
+            .iter()
+            .filter(|(name, _, _)| names.contains(name))
+            .count() as u64
     };
     let sent = world.model.sent.len() as u64;
     let lost = number(&["lost", "lost_here"]);
@@ -169,7 +189,9 @@ fn count(world: &mut World, bytes_before: u64) -> Figures {
         p50_ms: percentile(50),
         p95_ms: percentile(95),
         p99_ms: percentile(99),
-        bytes_per_message: (world.bytes_sent - bytes_before).checked_div(sent).unwrap_or(0),
+        bytes_per_message: (world.bytes_sent - bytes_before)
+            .checked_div(sent)
+            .unwrap_or(0),
         events: world.trace.events(),
     }
 }

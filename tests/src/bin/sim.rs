@@ -15,7 +15,10 @@ fn main() -> ExitCode {
     while let Some(arg) = args.next() {
         if arg == "--json" {
             json = true;
-        } else if !args.next().is_some_and(|value| set(&mut traffic, &arg, &value)) {
+        } else if !args
+            .next()
+            .is_some_and(|value| set(&mut traffic, &arg, &value))
+        {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
         }
@@ -50,8 +53,10 @@ fn set(traffic: &mut Traffic, name: &str, value: &str) -> bool {
 fn print(figures: &Figures, json: bool) {
     let rows = figures.rows();
     if json {
-        let object: serde_json::Map<String, serde_json::Value> =
-            rows.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+        let object: serde_json::Map<String, serde_json::Value> = rows
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+            .collect();
         println!("{}", serde_json::Value::Object(object));
     } else {
         for (name, value) in rows {

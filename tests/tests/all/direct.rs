@@ -37,13 +37,23 @@ fn two_meet_by_a_one_use_link_and_talk() {
 #[test]
 fn the_first_text_may_be_sent_before_the_link_is_answered() {
     let mut world = World::scene(2, &["alice", "bob"]);
-    world.act(Step::Sleep { who: ALICE, span_ms: 0 });
+    world.act(Step::Sleep {
+        who: ALICE,
+        span_ms: 0,
+    });
     world.act(Step::WakeUp { who: ALICE });
-    world.act(Step::Invite { by: ALICE, guest: BOB, uses: 1 });
+    world.act(Step::Invite {
+        by: ALICE,
+        guest: BOB,
+        uses: 1,
+    });
     // Bob adds while Alice is gone: pending, and completed once she is back.
     let made = world.run_until(MINUTE_MS, |w| !w.model.links.is_empty());
     assert!(made);
-    world.act(Step::Restart { who: ALICE, away_ms: 2 * MINUTE_MS });
+    world.act(Step::Restart {
+        who: ALICE,
+        away_ms: 2 * MINUTE_MS,
+    });
     world.run_for(10 * SECOND_MS);
     assert_eq!(world.people[BOB].wishes.len(), 0, "add is answered at once");
     assert!(world.wait_connected(ALICE, BOB));
@@ -54,15 +64,28 @@ fn the_first_text_may_be_sent_before_the_link_is_answered() {
 #[test]
 fn a_counted_link_asks_first() {
     let mut world = World::scene(3, &["alice", "bob", "carol"]);
-    world.act(Step::Invite { by: ALICE, guest: BOB, uses: 5 });
+    world.act(Step::Invite {
+        by: ALICE,
+        guest: BOB,
+        uses: 5,
+    });
     world.run_for(5 * SECOND_MS);
-    world.act(Step::Invite { by: ALICE, guest: CAROL, uses: 5 });
+    world.act(Step::Invite {
+        by: ALICE,
+        guest: CAROL,
+        uses: 5,
+    });
     world.run_for(5 * SECOND_MS);
     let accepted = world.ask_for(ALICE, Step::Accept { by: ALICE });
-    let Some(Ok(Answer::Contact { state, .. })) = accepted else { panic!("{accepted:?}") };
+    let Some(Ok(Answer::Contact { state, .. })) = accepted else {
+        panic!("{accepted:?}")
+    };
     assert_eq!(state, ContactState::Connected);
     let declined = world.ask_for(ALICE, Step::Decline { by: ALICE });
-    assert!(matches!(declined, Some(Ok(Answer::Contact { .. }))), "{declined:?}");
+    assert!(
+        matches!(declined, Some(Ok(Answer::Contact { .. }))),
+        "{declined:?}"
+    );
     assert!(world.wait_connected(ALICE, BOB));
     world.say(ALICE, BOB, "welcome").unwrap();
     world.run_for(MINUTE_MS);
@@ -74,11 +97,23 @@ fn somebody_who_is_blocked_is_not_heard_and_not_told() {
     let mut world = friends(4);
     world.say(BOB, ALICE, "before").unwrap();
     world.run_for(5 * SECOND_MS);
-    world.ask_for(ALICE, Step::Block { by: ALICE, whom: BOB }).unwrap().unwrap();
+    world
+        .ask_for(
+            ALICE,
+            Step::Block {
+                by: ALICE,
+                whom: BOB,
+            },
+        )
+        .unwrap()
+        .unwrap();
     world.say(BOB, ALICE, "after").unwrap();
     world.run_for(5 * MINUTE_MS);
     let view = world.view(ALICE);
-    let texts: Vec<_> = view.messages[&BOB].iter().filter_map(|m| m.text.clone()).collect();
+    let texts: Vec<_> = view.messages[&BOB]
+        .iter()
+        .filter_map(|m| m.text.clone())
+        .collect();
     assert_eq!(texts, ["before"]);
     finish(world, "block");
 }
@@ -86,12 +121,22 @@ fn somebody_who_is_blocked_is_not_heard_and_not_told() {
 #[test]
 fn both_may_add_each_other_at_once() {
     let mut world = World::scene(5, &["alice", "bob"]);
-    world.act(Step::Invite { by: ALICE, guest: BOB, uses: 1 });
-    world.act(Step::Invite { by: BOB, guest: ALICE, uses: 1 });
+    world.act(Step::Invite {
+        by: ALICE,
+        guest: BOB,
+        uses: 1,
+    });
+    world.act(Step::Invite {
+        by: BOB,
+        guest: ALICE,
+        uses: 1,
+    });
     assert!(world.wait_connected(ALICE, BOB));
     for (by, to) in [(ALICE, BOB), (BOB, ALICE)] {
         for n in 0..3 {
-            world.say(by, to, &format!("{n} from {}", world.name(by))).unwrap();
+            world
+                .say(by, to, &format!("{n} from {}", world.name(by)))
+                .unwrap();
             world.run_for(SECOND_MS);
         }
     }
@@ -105,7 +150,11 @@ fn a_long_text_arrives_whole() {
     world.say(ALICE, BOB, &long).unwrap();
     world.run_for(SECOND_MS);
     let longer = format!("{long}!");
-    assert_eq!(world.say(ALICE, BOB, &longer), None, "one byte more is refused");
+    assert_eq!(
+        world.say(ALICE, BOB, &longer),
+        None,
+        "one byte more is refused"
+    );
     finish(world, "long_text");
 }
 
@@ -132,7 +181,9 @@ fn a_reaction_may_overtake_its_message() {
         world.config.link.latency_ms = (1, 400);
         let text = world.say(BOB, ALICE, "look at this").unwrap();
         world.react(BOB, text, "😀").unwrap();
-        let first = world.run_until(2 * MINUTE_MS, |w| w.model.arrived.contains_key(&(ALICE, text)));
+        let first = world.run_until(2 * MINUTE_MS, |w| {
+            w.model.arrived.contains_key(&(ALICE, text))
+        });
         assert!(first);
         let seen = world.view(ALICE).messages[&BOB].clone();
         let at_once = seen.iter().any(|m| m.id == text && !m.reactions.is_empty());
@@ -145,7 +196,9 @@ fn a_reaction_may_overtake_its_message() {
 #[test]
 fn a_message_that_comes_after_later_ones_is_marked_late() {
     let mut world = friends(8);
-    world.act(Step::Partition { sides: vec![vec![ALICE], vec![BOB]] });
+    world.act(Step::Partition {
+        sides: vec![vec![ALICE], vec![BOB]],
+    });
     world.run_for(30 * SECOND_MS);
     world.say(ALICE, BOB, "written apart by alice").unwrap();
     world.run_for(30 * SECOND_MS);
@@ -161,14 +214,30 @@ fn both_restart_in_either_order() {
         let mut world = friends(9);
         world.say(ALICE, BOB, "one").unwrap();
         world.run_for(SECOND_MS);
-        world.act(Step::Restart { who: first, away_ms: 20 * SECOND_MS });
+        world.act(Step::Restart {
+            who: first,
+            away_ms: 20 * SECOND_MS,
+        });
         world.run_for(SECOND_MS);
-        let step = Step::Send { by: second, to: first, text: "two".into(), reply: false };
+        let step = Step::Send {
+            by: second,
+            to: first,
+            text: "two".into(),
+            reply: false,
+        };
         world.act(step);
         world.run_for(SECOND_MS);
-        world.act(Step::Restart { who: second, away_ms: 60 * SECOND_MS });
+        world.act(Step::Restart {
+            who: second,
+            away_ms: 60 * SECOND_MS,
+        });
         world.run_for(40 * SECOND_MS);
-        let step = Step::Send { by: first, to: second, text: "three".into(), reply: false };
+        let step = Step::Send {
+            by: first,
+            to: second,
+            text: "three".into(),
+            reply: false,
+        };
         world.act(step);
         finish(world, &format!("restart_{name}"));
     }

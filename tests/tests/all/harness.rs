@@ -16,25 +16,49 @@ const BOB: usize = 1;
 fn play(engine: Box<dyn Engine>) -> World {
     let mut world = World::with_engine(1, Config::STEADY, engine);
     world.populate(&["alice", "bob"]);
-    world.act(Step::Invite { by: ALICE, guest: BOB, uses: 1 });
+    world.act(Step::Invite {
+        by: ALICE,
+        guest: BOB,
+        uses: 1,
+    });
     world.run_for(20 * SECOND_MS);
-    let send = |by, to, text: &str| Step::Send { by, to, text: text.into(), reply: false };
+    let send = |by, to, text: &str| Step::Send {
+        by,
+        to,
+        text: text.into(),
+        reply: false,
+    };
     world.act(send(ALICE, BOB, "one"));
     world.run_for(SECOND_MS);
-    world.act(Step::Crash { who: BOB, point: CrashPoint::After });
+    world.act(Step::Crash {
+        who: BOB,
+        point: CrashPoint::After,
+    });
     world.act(send(BOB, ALICE, "two"));
     world.run_for(20 * SECOND_MS);
     world.act(send(ALICE, BOB, "three"));
     world.run_for(SECOND_MS);
-    let ids: Vec<_> = world.model.sent.iter().map(|(id, sent)| (*id, sent.from)).collect();
+    let ids: Vec<_> = world
+        .model
+        .sent
+        .iter()
+        .map(|(id, sent)| (*id, sent.from))
+        .collect();
     for (to, from) in ids {
         let emoji = "👍".to_owned();
-        world.act(Step::React { by: 1 - from, to, emoji });
+        world.act(Step::React {
+            by: 1 - from,
+            to,
+            emoji,
+        });
     }
     world.run_for(5 * SECOND_MS);
     world.act(Step::Read { by: BOB, of: ALICE });
     for _ in 0..12 {
-        world.act(Step::Garbage { to: ALICE, from: BOB });
+        world.act(Step::Garbage {
+            to: ALICE,
+            from: BOB,
+        });
     }
     world.run_for(MINUTE_MS);
     let _ = world.settle_within(10 * MINUTE_MS);
@@ -102,7 +126,12 @@ fn every_check_can_fail() {
 
 #[test]
 fn dice_that_the_seed_does_not_decide_are_seen() {
-    let storm = Storm { people: 2, steps: 10, trouble: false, ..Storm::drawn(1) };
+    let storm = Storm {
+        people: 2,
+        steps: 10,
+        trouble: false,
+        ..Storm::drawn(1)
+    };
     let hash = |fault| run(1, storm, Box::new(Wrong::new(fault))).unwrap().hash;
     assert_ne!(hash(Fault::RollsItsOwnDice), hash(Fault::RollsItsOwnDice));
 }
@@ -118,12 +147,19 @@ fn a_crash_before_the_commit_keeps_nothing_and_one_after_it_keeps_all() {
         let mut world = World::scene(2, &["alice"]);
         let rows = world.people[ALICE].store.len();
         world.act(Step::Crash { who: ALICE, point });
-        world.act(Step::Invite { by: ALICE, guest: ALICE, uses: 1 });
+        world.act(Step::Invite {
+            by: ALICE,
+            guest: ALICE,
+            uses: 1,
+        });
         world.run_until(MINUTE_MS, |w| !w.people[ALICE].is_on());
         assert_eq!(world.people[ALICE].store.len() > rows, kept, "{point:?}");
         assert!(world.model.links.is_empty(), "no answer left: {point:?}");
         // The command is given again under its key, and then answered.
-        assert!(world.run_until(MINUTE_MS, |w| w.model.links.len() == 1), "{point:?}");
+        assert!(
+            world.run_until(MINUTE_MS, |w| w.model.links.len() == 1),
+            "{point:?}"
+        );
     }
 }
 
@@ -132,13 +168,20 @@ fn sides_of_a_partition_lose_each_other_and_find_each_other_again() {
     let mut world = World::scene(3, &["alice", "bob"]);
     assert!(world.meet(ALICE, BOB));
     assert!(world.people[ALICE].connected.contains_key(&BOB));
-    world.act(Step::Partition { sides: vec![vec![ALICE], vec![BOB]] });
+    world.act(Step::Partition {
+        sides: vec![vec![ALICE], vec![BOB]],
+    });
     world.run_for(MINUTE_MS);
     assert!(world.people[ALICE].connected.is_empty() && world.people[BOB].connected.is_empty());
     assert!(!world.can_reach(ALICE, BOB));
     world.act(Step::Heal);
     assert!(world.can_reach(ALICE, BOB));
-    world.act(Step::Send { by: ALICE, to: BOB, text: "again".into(), reply: false });
+    world.act(Step::Send {
+        by: ALICE,
+        to: BOB,
+        text: "again".into(),
+        reply: false,
+    });
     world.settle().unwrap();
 }
 
@@ -146,9 +189,17 @@ fn sides_of_a_partition_lose_each_other_and_find_each_other_again() {
 fn a_sleeper_handles_nothing_and_is_told_of_its_losses_on_waking() {
     let mut world = World::scene(4, &["alice", "bob"]);
     assert!(world.meet(ALICE, BOB));
-    world.act(Step::Sleep { who: BOB, span_ms: 10 * MINUTE_MS });
+    world.act(Step::Sleep {
+        who: BOB,
+        span_ms: 10 * MINUTE_MS,
+    });
     let commits = world.people[BOB].commits;
-    world.act(Step::Send { by: ALICE, to: BOB, text: "asleep?".into(), reply: false });
+    world.act(Step::Send {
+        by: ALICE,
+        to: BOB,
+        text: "asleep?".into(),
+        reply: false,
+    });
     world.run_for(9 * MINUTE_MS);
     assert_eq!(world.people[BOB].commits, commits);
     assert!(world.people[ALICE].connected.is_empty());

@@ -29,7 +29,11 @@ fn storms_break_nothing() {
 
 #[test]
 fn the_same_seed_gives_the_same_run() {
-    let storm = Storm { people: 3, steps: 40, ..Storm::drawn(3) };
+    let storm = Storm {
+        people: 3,
+        steps: 40,
+        ..Storm::drawn(3)
+    };
     let hash = |seed| run(seed, storm, Box::new(Real)).unwrap();
     assert_eq!(hash(3), hash(3));
     assert_ne!(hash(3).hash, hash(4).hash);

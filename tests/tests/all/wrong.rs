@@ -64,7 +64,10 @@ thread_local! {
 impl Wrong {
     pub fn new(fault: Fault) -> Self {
         OWN_DICE.set(OWN_DICE.get() + 1);
-        Self { fault, calls: Cell::new(0) }
+        Self {
+            fault,
+            calls: Cell::new(0),
+        }
     }
 
     fn is(&self, fault: Fault) -> bool {
@@ -89,7 +92,11 @@ impl Wrong {
             }
             Fault::GivesOneIdTwice if is_send(input) => {
                 for output in out {
-                    if let Output::Reply { result: Ok(Answer::Message { id, .. }), .. } = output {
+                    if let Output::Reply {
+                        result: Ok(Answer::Message { id, .. }),
+                        ..
+                    } = output
+                    {
                         *id = Fixed([7; 16]);
                     }
                 }
@@ -101,12 +108,18 @@ impl Wrong {
             Fault::NeverNotifies => out.retain(|o| !matches!(o, Output::Notify { .. })),
             Fault::PenalisesFriends => {
                 if let Input::Frame { from, .. } = input {
-                    out.push(Output::Penalty { peer: *from, points: 10 });
+                    out.push(Output::Penalty {
+                        peer: *from,
+                        points: 10,
+                    });
                 }
             }
             Fault::RollsItsOwnDice => {
                 if let Input::Frame { from, .. } = input {
-                    out.push(Output::Penalty { peer: *from, points: OWN_DICE.get() % 9 });
+                    out.push(Output::Penalty {
+                        peer: *from,
+                        points: OWN_DICE.get() % 9,
+                    });
                 }
             }
             Fault::ReusesKeys => {
@@ -127,7 +140,11 @@ impl Wrong {
             }
             Fault::SendsTooMuch => {
                 if let Some((to, _)) = last_send {
-                    out.push(Output::Send { to, id: 0, bytes: vec![0; 80 * 1024] });
+                    out.push(Output::Send {
+                        to,
+                        id: 0,
+                        bytes: vec![0; 80 * 1024],
+                    });
                 }
             }
             _ => {}
@@ -136,7 +153,13 @@ impl Wrong {
 }
 
 fn is_send(input: &Input) -> bool {
-    matches!(input, Input::Command { command: Command::Send { .. }, .. })
+    matches!(
+        input,
+        Input::Command {
+            command: Command::Send { .. },
+            ..
+        }
+    )
 }
 
 impl Engine for Wrong {
@@ -167,10 +190,19 @@ impl Engine for Wrong {
         }
         let mut out = Real.handle(tx, at, input.clone())?;
         if garbage && self.is(Fault::BelievesGarbage) {
-            let command = Command::Rename { name: format!("renamed {}", self.calls.get()) };
-            let rename = Input::Command { reply_to: 0, key: None, command };
+            let command = Command::Rename {
+                name: format!("renamed {}", self.calls.get()),
+            };
+            let rename = Input::Command {
+                reply_to: 0,
+                key: None,
+                command,
+            };
             let done = Real.handle(tx, at, rename)?;
-            out.extend(done.into_iter().filter(|o| matches!(o, Output::Notify { .. })));
+            out.extend(
+                done.into_iter()
+                    .filter(|o| matches!(o, Output::Notify { .. })),
+            );
         }
         self.spoil(&input, at, &mut out);
         Ok(out)
@@ -186,7 +218,9 @@ impl Engine for Wrong {
             Fault::CannotQuery => return Err(StoreError::Damaged(Table::Contact)),
             Fault::ListsContactsTwice => contacts.extend(contacts.clone()),
             Fault::NeverConnects => {
-                contacts.iter_mut().for_each(|c| c.state = ContactState::Pending);
+                contacts
+                    .iter_mut()
+                    .for_each(|c| c.state = ContactState::Pending);
             }
             Fault::CountsUnreadWrong => contacts.iter_mut().for_each(|c| c.unread += 1),
             _ => {}
@@ -204,13 +238,17 @@ impl Engine for Wrong {
         name: &str,
         page: &Page,
     ) -> Result<Option<Vec<MessageView>>, StoreError> {
-        let Some(mut list) = Real.messages(store, name, page)? else { return Ok(None) };
+        let Some(mut list) = Real.messages(store, name, page)? else {
+            return Ok(None);
+        };
         match self.fault {
             Fault::HidesTheirMessages => list.retain(|m| m.mine),
             Fault::StutersInTheList => list.extend(list.clone()),
             Fault::ChangesTheOrderForOne if name == "bob" => list.reverse(),
             Fault::ChangesTheText => {
-                list.iter_mut().filter(|m| !m.mine).for_each(|m| m.text = Some("x".into()));
+                list.iter_mut()
+                    .filter(|m| !m.mine)
+                    .for_each(|m| m.text = Some("x".into()));
             }
             Fault::Invents => {
                 let mut other = list.first().cloned();
@@ -221,10 +259,14 @@ impl Engine for Wrong {
                 list.extend(other);
             }
             Fault::NeverShowsReceipts => {
-                list.iter_mut().filter(|m| m.mine).for_each(|m| m.state = State::Sent);
+                list.iter_mut()
+                    .filter(|m| m.mine)
+                    .for_each(|m| m.state = State::Sent);
             }
             Fault::ForgetsReading => {
-                list.iter_mut().filter(|m| !m.mine).for_each(|m| m.state = State::Delivered);
+                list.iter_mut()
+                    .filter(|m| !m.mine)
+                    .for_each(|m| m.state = State::Delivered);
             }
             Fault::ForgetsReactions => list.iter_mut().for_each(|m| m.reactions.clear()),
             Fault::HidesReactionsOfOthers => {
@@ -265,7 +307,9 @@ impl Engine for Wrong {
 
 impl Wrong {
     fn spoil_change(&self, store: &dyn Read, row: &mut ChangeView) -> Result<(), StoreError> {
-        let Change::State { id, state, .. } = &mut row.change else { return Ok(()) };
+        let Change::State { id, state, .. } = &mut row.change else {
+            return Ok(());
+        };
         match self.fault {
             Fault::MovesStatesBack if *state == State::Read => *state = State::Queued,
             Fault::ShowsTwice => {
