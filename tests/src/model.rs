@@ -46,6 +46,21 @@ pub struct Reacted {
     pub doubtful: bool,
 }
 
+/// An invite link.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Link {
+    /// Who made it.
+    pub by: Who,
+    /// How often it can be used.
+    pub uses: u8,
+    /// Where its maker was: it leads nowhere else.
+    pub place: usize,
+    /// When.
+    pub made_at: Millis,
+    /// Who took it up.
+    pub takers: BTreeSet<Who>,
+}
+
 /// The reference.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
@@ -65,8 +80,8 @@ pub struct Model {
     pub owed: BTreeSet<Pair>,
     /// Pairs that owe each other nothing any more: blocked, declined, or rolled back.
     pub severed: BTreeSet<Pair>,
-    /// Links: who made them, how often they can be used, who took them up.
-    pub links: BTreeMap<String, (Who, u8, BTreeSet<Who>)>,
+    /// Links that their makers remember.
+    pub links: BTreeMap<String, Link>,
     /// When a message was first shown to its recipient.
     pub arrived: BTreeMap<(Who, Mid), Millis>,
     /// People whose disk was put back at some time.
@@ -145,9 +160,14 @@ impl World {
                 self.push(who, Input::Listening { listen });
             }
             (Command::Invite { uses, .. }, Answer::Invite { link, .. }, _) => {
-                self.model
-                    .links
-                    .insert(link.clone(), (who, *uses, BTreeSet::new()));
+                let made = Link {
+                    by: who,
+                    uses: *uses,
+                    place: self.people[who].place,
+                    made_at: now,
+                    takers: BTreeSet::new(),
+                };
+                self.model.links.insert(link.clone(), made);
                 if let Then::Join(by) = wish.then {
                     self.act_after(
                         0,
@@ -160,9 +180,10 @@ impl World {
                 }
             }
             (Command::Add { link, .. }, Answer::Contact { .. }, Some(of)) => {
-                if let Some((_, uses, takers)) = self.model.links.get_mut(link) {
-                    takers.insert(who);
-                    if *uses == 1 && takers.len() == 1 {
+                let place = self.people[of].place;
+                if let Some(link) = self.model.links.get_mut(link) {
+                    link.takers.insert(who);
+                    if link.uses == 1 && link.takers.len() == 1 && link.place == place {
                         self.model.owed.insert(pair(who, of));
                     }
                 }
@@ -217,6 +238,15 @@ impl World {
         }
     }
 
+    /// Somebody has moved: whoever only has a link of theirs cannot find them any more.
+    pub(crate) fn links_lead_nowhere(&mut self, who: Who) {
+        for other in (0..self.people.len()).filter(|other| *other != who) {
+            if self.standing(other, who) != Some(ContactState::Connected) {
+                self.model.severed.insert(pair(who, other));
+            }
+        }
+    }
+
     /// Somebody's disk is that of an earlier time: what happened to it since is excused.
     pub(crate) fn roll_back(&mut self, who: Who, since: Millis) {
         let now = self.now;
@@ -243,10 +273,16 @@ impl World {
         model
             .arrived
             .retain(|(to, _), at| *to != who || *at < since);
-        model.read.retain(|(by, _)| *by != who);
+        // Whoever read them told so once; an author's old disk has not heard it.
+        let sent = &model.sent;
+        let mine = |mid: &Mid| sent.get(mid).is_some_and(|s| s.from == who);
+        model.read.retain(|(by, mid)| *by != who && !mine(mid));
         for ((_, by), reacted) in &mut model.reacted {
             reacted.doubtful |= *by == who;
         }
+        model
+            .links
+            .retain(|_, link| link.by != who || link.made_at < since);
         model.rolled.insert(who);
         // Answers of the lost time are gone with it: commands that wait are given again anyway.
         self.people[who]

@@ -315,6 +315,7 @@ impl World {
     /// Somebody's addresses are others from now on.
     pub(crate) fn relocate(&mut self, who: Who) {
         self.people[who].place += 1;
+        self.links_lead_nowhere(who);
         self.note(who, "moves", &[]);
         for (other, conn) in self.people[who].connected.clone() {
             self.end_for(who, other, conn);
