@@ -886,7 +886,7 @@ pub(super) fn repair(
             n,
             last,
         });
-        outbox::enqueue_sealed(cx, &contact, device, &mut session, &body)?;
+        outbox::enqueue_first(cx, &contact, device, &mut session, &body)?;
         session::save(cx.tx, &session);
     }
     outbox::unseal(cx, no, device, |sealed| sealed == failed)?;

@@ -45,6 +45,8 @@ use minicbor::{Decode, Encode};
 
 /// Items that one scan reads.
 const PAGE: usize = 64;
+/// Sequence numbers begin here, so that an item can go before all others.
+const FIRST_SEQ: u64 = 1 << 32;
 
 /// What an item says.
 #[derive(Clone, Debug, Encode, Decode)]
@@ -173,7 +175,12 @@ pub fn state(
     no: ContactNo,
     device: &DeviceId,
 ) -> Result<OutState, StoreError> {
-    Ok(store.row(&state_key(no, device))?.unwrap_or_default())
+    let fresh = || OutState {
+        next: FIRST_SEQ,
+        cursor: FIRST_SEQ,
+        ..OutState::default()
+    };
+    Ok(store.row(&state_key(no, device))?.unwrap_or_else(fresh))
 }
 
 /// The item of a message to a device, while it waits.
@@ -241,11 +248,12 @@ pub fn enqueue(
     Ok(())
 }
 
-/// Queues a body that is sealed at once on a given session: the first of a repair.
+/// Puts a body before everything else and seals it at once on a given session: the first letter
+/// of a repair, which may not wait behind what does not fit into a first flight.
 ///
 /// # Errors
 /// [`StoreError`] if the disk fails.
-pub fn enqueue_sealed(
+pub fn enqueue_first(
     cx: &mut Cx<'_, '_, '_>,
     contact: &ContactRow,
     device: &DeviceId,
@@ -253,15 +261,21 @@ pub fn enqueue_sealed(
     body: &Body,
 ) -> Result<(), StoreError> {
     let no = contact.no;
-    let mid = Mid::random(cx.at.rng);
-    let what = What::Body {
-        body: body.to_typed(),
-        clock: None,
-    };
-    enqueue(cx, no, device, mid, what)?;
-    let seq = state(cx.tx, no, device)?.next - 1;
-    let Some(mut item) = find(cx.tx, no, device, &mid)? else {
-        return Ok(());
+    let mut state = state(cx.tx, no, device)?;
+    let oldest = items(cx, no, device, 0, 1)?
+        .first()
+        .map_or(state.next, |(seq, _)| *seq);
+    let seq = oldest.saturating_sub(1);
+    let mut item = Item {
+        mid: Mid::random(cx.at.rng),
+        what: What::Body {
+            body: body.to_typed(),
+            clock: None,
+        },
+        queued_at: cx.at.now,
+        sealed: None,
+        last_sent: None,
+        sends: 0,
     };
     let Some(plain) = plain(cx, contact, &item)? else {
         return Ok(());
@@ -272,8 +286,13 @@ pub fn enqueue_sealed(
             letter,
             at: cx.at.now,
         });
-        put_item(cx, no, device, seq, &item);
     }
+    state.waiting += 1;
+    rewind(cx, no, device, &mut state)?;
+    state.cursor = state.cursor.min(seq);
+    put_state(cx, no, device, &state);
+    put_item(cx, no, device, seq, &item);
+    cx.tx.put(mid_key(no, device, &item.mid), &seq);
     Ok(())
 }
 

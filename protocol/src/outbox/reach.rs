@@ -326,7 +326,7 @@ pub fn attend(
     match (online, row.peer) {
         (Some(peer), _) => {
             let again = resend(cx, &contact, &row, device, &peer, &mut state)?;
-            if again || state.flying > 0 {
+            if again || state.waiting > 0 {
                 next_try(cx, no, device, &mut state);
             }
             put_state(cx, no, device, &state);
