@@ -511,8 +511,9 @@ pub(super) fn receive(cx: &mut Cx<'_, '_, '_>, from: &Peer, init: &Init) -> Resu
     let opk = match hs.opk {
         None => None,
         Some(number) => match cx.tx.row::<OneTimeRow>(&invite::one_time_key(number))? {
-            Some(row) => Some(row),
-            None => return Ok(()),
+            // Only its own invite gives it out, and marks it used.
+            Some(row) if matches!(&pass, Pass::Invite(id, _) if *id == row.invite) => Some(row),
+            _ => return Ok(()),
         },
     };
     let opk_key = opk.as_ref().map(|row| &row.key);
