@@ -687,6 +687,12 @@ fn admit(
         penalise(cx, from, NONSENSE);
         return Ok(());
     };
+    if let Some(contact) = &known {
+        let row = contact::device(cx.tx, contact.no, &ident.device)?;
+        if !session::would_last(&row, ident.born, &keys.th2) {
+            return Ok(());
+        }
+    }
     let (mut contact, before) = match known {
         Some(contact) => {
             let before = Some(contact.state);
