@@ -17,7 +17,7 @@ use crate::identity::contact::{
     self, ContactRow, ContactState, DeviceRow, INVITER, PendingInvite, SessionRef,
 };
 use crate::identity::device::{self, account_key};
-use crate::identity::list::{AccountRow, Chain, Freshness};
+use crate::identity::list::{AccountRow, Chain, Device, Freshness, Merge};
 use crate::limits::{
     ADDRS_MAX, CLOCK_SKEW_S, INIT_SEEN_MAX, INVITE_LIFE_S_MAX, INVITE_USES_MAX, INVITES_MAX,
     REPAIR_BUNDLE_GRACE_S, REPAIR_HOLD_MS, REPAIRS_PER_DAY_MAX, REPAIRS_PER_MONTH_MAX,
@@ -257,7 +257,7 @@ pub(super) fn take_objects(
         return Ok(());
     };
     let now = secs(cx.at.now);
-    let Some(checked) = check_objects(&contact, &pending, objects, now) else {
+    let Some(checked) = check_objects(cx, &contact, &pending, objects, now)? else {
         penalise(cx, from, NONSENSE);
         return Ok(());
     };
@@ -319,26 +319,36 @@ struct Checked {
 }
 
 fn check_objects(
+    cx: &Cx<'_, '_, '_>,
     contact: &ContactRow,
     pending: &PendingInvite,
     objects: &InviteObjects,
     now: Secs,
-) -> Option<Checked> {
-    let plain = invite::open_objects(&pending.seed, objects)?;
-    let chain = Chain::open(&plain.genesis, &plain.statement, &plain.list).ok()?;
+) -> Result<Option<Checked>, StoreError> {
+    let opened = invite::open_objects(&pending.seed, objects).and_then(|plain| {
+        let chain = Chain::open(&plain.genesis, &plain.statement, &plain.list).ok()?;
+        let claimed: Bundle = plain.bundle.peek().ok()?;
+        Some((plain, chain, claimed.device))
+    });
+    let Some((plain, chain, device)) = opened else {
+        return Ok(None);
+    };
     let new_enough = (chain.list_ref.epoch, chain.list_ref.version) >= pending.floor;
     let fresh = matches!(chain.freshness(now), Freshness::Fresh | Freshness::Grace);
     if chain.account != contact.account || !new_enough || !fresh {
-        return None;
+        return Ok(None);
     }
-    let claimed: Bundle = plain.bundle.peek().ok()?;
-    let device = chain.list.devices.iter().find(|d| d.id == claimed.device)?;
-    let bundle = bundle::open(&plain.bundle, &chain.account, device, now, 0).ok()?;
-    Some(Checked {
+    let (after, _) = merged(cx, &plain.genesis, &plain.statement, &plain.list, &chain)?;
+    let devices = effective(&after)?;
+    let bundle = devices
+        .iter()
+        .find(|listed| listed.id == device)
+        .and_then(|listed| bundle::open(&plain.bundle, &chain.account, listed, now, 0).ok());
+    Ok(bundle.map(|bundle| Checked {
         plain,
         chain,
         bundle,
-    })
+    }))
 }
 
 /// Stores verified account objects and what letters and queues need of them. The caller puts
@@ -351,28 +361,44 @@ pub(super) fn keep_account(
     list: &Signed,
     chain: &Chain,
 ) -> Result<(), StoreError> {
-    let key = account_key(&chain.account);
     let damaged = |_| StoreError::Damaged(Table::Account);
-    let row = match cx.tx.row::<AccountRow>(&key)? {
-        Some(mut row) => {
-            let merge = row.merge(statement, list, chain).map_err(damaged)?;
-            if merge == crate::identity::list::Merge::Fork {
-                let text = "two device lists of one version were signed: a key may be cloned";
-                cx.notice(Some(contact.no), "device_list_fork", text)?;
-            }
-            row
-        }
-        None => AccountRow::new(genesis.clone(), statement.clone(), list.clone(), chain),
-    };
+    let (row, merge) = merged(cx, genesis, statement, list, chain)?;
+    if merge == Merge::Fork {
+        let text = "two device lists of one version were signed: a key may be cloned";
+        cx.notice(Some(contact.no), "device_list_fork", text)?;
+    }
     let stored = row.chain().map_err(damaged)?;
     contact.list = Some(stored.list_ref);
     contact.ak = stored.statement.ak;
-    let devices = row.devices().map_err(damaged)?;
+    let devices = effective(&row)?;
     contact
         .devices
         .retain(|id| devices.iter().any(|d| d.id == *id));
-    cx.tx.put(key, &row);
+    cx.tx.put(account_key(&chain.account), &row);
     Ok(())
+}
+
+/// What is stored of an account once verified objects are merged in; nothing is written.
+fn merged(
+    cx: &Cx<'_, '_, '_>,
+    genesis: &Signed,
+    statement: &Signed,
+    list: &Signed,
+    chain: &Chain,
+) -> Result<(AccountRow, Merge), StoreError> {
+    let Some(mut row) = cx.tx.row::<AccountRow>(&account_key(&chain.account))? else {
+        let row = AccountRow::new(genesis.clone(), statement.clone(), list.clone(), chain);
+        return Ok((row, Merge::Newer));
+    };
+    let merge = row
+        .merge(statement, list, chain)
+        .map_err(|_| StoreError::Damaged(Table::Account))?;
+    Ok((row, merge))
+}
+
+fn effective(row: &AccountRow) -> Result<Vec<Device>, StoreError> {
+    row.devices()
+        .map_err(|_| StoreError::Damaged(Table::Account))
 }
 
 /// Our side of HS towards a verified bundle. Adopts the session into `row`; the caller puts it.
@@ -485,8 +511,9 @@ pub(super) fn receive(cx: &mut Cx<'_, '_, '_>, from: &Peer, init: &Init) -> Resu
     let opk = match hs.opk {
         None => None,
         Some(number) => match cx.tx.row::<OneTimeRow>(&invite::one_time_key(number))? {
-            Some(row) => Some(row),
-            None => return Ok(()),
+            // Only its own invite gives it out, and marks it used.
+            Some(row) if matches!(&pass, Pass::Invite(id, _) if *id == row.invite) => Some(row),
+            _ => return Ok(()),
         },
     };
     let opk_key = opk.as_ref().map(|row| &row.key);
@@ -566,21 +593,10 @@ fn believe(
         return Ok(None);
     };
     let known = contact::by_account(cx.tx, &chain.account)?;
-    let stored: Option<AccountRow> = cx.tx.row(&account_key(&chain.account))?;
-    // What is stored may be newer, and remembers every revocation.
-    let devices = match stored {
-        Some(mut row) => {
-            let merged = row.merge(&ident.statement, &ident.list, &chain);
-            merged.and_then(|_| row.devices()).unwrap_or_default()
-        }
-        None => chain
-            .list
-            .devices
-            .iter()
-            .filter(|d| !chain.list.revoked.contains(&d.id))
-            .cloned()
-            .collect(),
-    };
+    // What would be stored after this decides which devices there are: a higher list that is
+    // known, and every revocation ever seen.
+    let (after, _) = merged(cx, &ident.genesis, &ident.statement, &ident.list, &chain)?;
+    let devices = effective(&after)?;
     let listed = devices
         .iter()
         .any(|d| d.id == ident.device && d.dik == ident.dik);
@@ -669,6 +685,12 @@ fn admit(
         penalise(cx, from, NONSENSE);
         return Ok(());
     };
+    if let Some(contact) = &known {
+        let row = contact::device(cx.tx, contact.no, &ident.device)?;
+        if !session::would_last(&row, ident.born, &keys.th2) {
+            return Ok(());
+        }
+    }
     let (mut contact, before) = match known {
         Some(contact) => {
             let before = Some(contact.state);

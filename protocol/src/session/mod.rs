@@ -11,6 +11,7 @@ use crate::identity::contact::{ContactNo, DeviceRow, SessionRef};
 use crate::limits::SESSIONS_MAX;
 use crate::private::Secret;
 use crate::store::{Key, ReadExt, StoreError, Table, Tx};
+use crate::time::Secs;
 use crate::wire::codec::Blob;
 use minicbor::{Decode, Encode};
 use ratchet::SessionRow;
@@ -67,6 +68,13 @@ pub fn adopt(tx: &mut Tx<'_>, device: &mut DeviceRow, row: &SessionRow, new: Ses
         erase(tx, &gone);
     }
     save(tx, row);
+}
+
+/// Whether a new session would outlive its adoption: where all places are taken, one that sorts
+/// before every other would be the one to be erased.
+pub fn would_last(device: &DeviceRow, born: Secs, th2: &B32) -> bool {
+    let lower = |s: &SessionRef| s.born.cmp(&born).then(th2.cmp(&s.th2)).is_lt();
+    device.sessions.len() < SESSIONS_MAX || device.sessions.iter().any(lower)
 }
 
 /// Erases a session's state. Its device row must no longer name it.
