@@ -88,7 +88,8 @@ impl Scene {
     fn answer(&mut self, plain: &InvitePlain) -> Vec<Output> {
         let sealed = seal_objects(&self.link.seed, plain, &mut self.dice).unwrap();
         let from = self.inviter.own.peer;
-        self.alice.hear(from, Frame::InviteObjects(sealed).to_bytes())
+        self.alice
+            .hear(from, Frame::InviteObjects(sealed).to_bytes())
     }
 
     fn refused(&mut self, plain: &InvitePlain, why: &str) {
@@ -266,11 +267,15 @@ fn only_the_asked_node_may_answer_and_only_what_was_asked() {
     assert_eq!((penalty(&out), sent(&out).len()), (10, 0));
     let from = scene.inviter.own.peer;
     let other = seal_objects(&Secret::new([8; 32]), &plain, &mut scene.dice).unwrap();
-    scene.alice.hear(from, Frame::InviteObjects(other).to_bytes());
+    scene
+        .alice
+        .hear(from, Frame::InviteObjects(other).to_bytes());
     for at in [0, 100, 4_047] {
         let mut bent = sealed.clone();
         bent.ct.0[at] ^= 1;
-        let out = scene.alice.hear(from, Frame::InviteObjects(bent).to_bytes());
+        let out = scene
+            .alice
+            .hear(from, Frame::InviteObjects(bent).to_bytes());
         assert_eq!(penalty(&out), 10);
     }
     assert!(before == scene.alice.rows());

@@ -181,7 +181,7 @@ fn another_devices_bundle_is_not_ours() {
             forgery.make(&mut Dice(3))
         };
         let init = scene.wrapped(&forged);
-        assert_eq!(scene.refused(init, "ids of another bundle"), 10);
+        assert_eq!(scene.refused(init, "ids of another bundle"), 12);
     }
 }
 
@@ -237,7 +237,9 @@ fn a_replayed_init_hands_over_and_makes_no_second_session() {
         forged.init(letter)
     };
     // Another ratchet key in place of an answer: the session refuses it, no new one is made.
-    scene.bob.hear(Fixed([0x42; 32]), Frame::Init(later).to_bytes());
+    scene
+        .bob
+        .hear(Fixed([0x42; 32]), Frame::Init(later).to_bytes());
     assert_eq!(scene.sessions(), 1);
     assert_eq!(count(&scene.bob, Table::Seen), seen);
     assert_eq!(scene.notices("link_used_twice"), 0);
@@ -294,7 +296,7 @@ fn an_unknown_psk_and_none_at_all_are_dropped() {
         let (id, _) = f.psk.take().unwrap();
         f.psk = Some((id, Secret::new([2; 32])));
     });
-    assert_eq!(scene.refused(init, "another psk under a known id"), 10);
+    assert_eq!(scene.refused(init, "another psk under a known id"), 12);
     let init = scene.forge(|f| (f.psk, f.opk) = (None, None));
     scene.refused(init, "a stranger without a psk");
 }
@@ -372,11 +374,15 @@ fn statements_keep_to_their_root_and_epochs() {
     scene.mallory.issue(|list| list.epoch = SPARE_EPOCH_MIN);
     let init = scene.forge(|_| {});
     scene.refused(init, "root 0 from 2^31 on");
-    scene.mallory.state(&spare, SPARE_EPOCH_MIN, Some(root.public()));
+    scene
+        .mallory
+        .state(&spare, SPARE_EPOCH_MIN, Some(root.public()));
     let init = scene.forge(|_| {});
     scene.refused(init, "the spare under another key");
     scene.mallory = honest;
-    scene.mallory.state(&spare, SPARE_EPOCH_MIN, Some(spare.public()));
+    scene
+        .mallory
+        .state(&spare, SPARE_EPOCH_MIN, Some(spare.public()));
     scene.mallory.issue(|list| list.epoch = SPARE_EPOCH_MIN);
     let init = scene.forge(|_| {});
     scene.admitted(init);
@@ -393,7 +399,9 @@ fn old_and_future_lists_are_refused() {
         (NOW, NOW, false),
     ] {
         let mut scene = Scene::new(1);
-        scene.mallory.issue(|list| (list.issued, list.expires) = (issued, expires));
+        scene
+            .mallory
+            .issue(|list| (list.issued, list.expires) = (issued, expires));
         let init = scene.forge(|_| {});
         if welcome {
             scene.admitted(init);
@@ -449,7 +457,9 @@ fn a_revoked_device_stays_out() {
     // A new epoch is a new beginning: whoever holds the root decides.
     let root = old.root.clone();
     scene.mallory.state(&root, 2, None);
-    scene.mallory.issue(|list| (list.epoch, list.version) = (2, 1));
+    scene
+        .mallory
+        .issue(|list| (list.epoch, list.version) = (2, 1));
     let init = scene.forge(|_| {});
     scene.admitted(init);
 }

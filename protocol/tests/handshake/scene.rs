@@ -4,9 +4,7 @@ use crate::common::Dice;
 use crate::common::forge::{Forged, Forgery, honest};
 use crate::common::node::{Node, START_MS, penalty, sent};
 use crate::common::persona::{Persona, plain_of};
-use waxwing_protocol::discovery::invite::{
-    self, Invite, InviteGet, InvitePlain, open_objects,
-};
+use waxwing_protocol::discovery::invite::{self, Invite, InviteGet, InvitePlain, open_objects};
 use waxwing_protocol::feed::body::{Body, Profile};
 use waxwing_protocol::frame::Frame;
 use waxwing_protocol::id::{Fixed, Peer};
