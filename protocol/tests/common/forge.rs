@@ -153,10 +153,7 @@ impl Forged {
 /// A letter under a given message key.
 pub fn seal_letter(mk: &Secret<32>, header: &Header, ad: &B32, plain: &[u8]) -> Letter {
     let hdr = encode(header);
-    let out: Secret<44> = expand(
-        mk.expose(),
-        &[derive::DR_MESSAGE.bytes(), &header.salt.0],
-    );
+    let out: Secret<44> = expand(mk.expose(), &[derive::DR_MESSAGE.bytes(), &header.salt.0]);
     let key = Secret::new(out.expose()[..32].try_into().unwrap());
     let nonce = out.expose()[32..].try_into().unwrap();
     let ct = seal(&key, &nonce, plain, &[&ad.0[..], &hdr].concat());
@@ -167,12 +164,7 @@ pub fn seal_letter(mk: &Secret<32>, header: &Header, ad: &B32, plain: &[u8]) -> 
 }
 
 /// A forgery that is right in everything.
-pub fn honest<'a>(
-    who: &Persona,
-    bundle: &'a Bundle,
-    bundle_hash: B32,
-    born: Secs,
-) -> Forgery<'a> {
+pub fn honest<'a>(who: &Persona, bundle: &'a Bundle, bundle_hash: B32, born: Secs) -> Forgery<'a> {
     Forgery {
         bundle,
         bundle_hash,

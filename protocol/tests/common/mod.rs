@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "no test crate uses all of it")]
 
+pub mod forge;
 pub mod node;
 pub mod persona;
 

@@ -181,7 +181,7 @@ fn another_devices_bundle_is_not_ours() {
             forgery.make(&mut Dice(3))
         };
         let init = scene.wrapped(&forged);
-        assert_eq!(scene.refused(init, "ids of another bundle"), 10);
+        assert_eq!(scene.refused(init, "ids of another bundle"), 12);
     }
 }
 
@@ -296,7 +296,7 @@ fn an_unknown_psk_and_none_at_all_are_dropped() {
         let (id, _) = f.psk.take().unwrap();
         f.psk = Some((id, Secret::new([2; 32])));
     });
-    assert_eq!(scene.refused(init, "another psk under a known id"), 10);
+    assert_eq!(scene.refused(init, "another psk under a known id"), 12);
     let init = scene.forge(|f| (f.psk, f.opk) = (None, None));
     scene.refused(init, "a stranger without a psk");
 }
