@@ -78,6 +78,10 @@ pub const INVITE_KEEP_S: Secs = 31 * DAY_S;
 pub const INVITES_MAX: usize = 200;
 /// Addresses in one invite, and addresses kept per contact device.
 pub const ADDRS_MAX: usize = 8;
+/// Addresses that we put into a link: people copy links by hand.
+pub const INVITE_ADDRS: usize = 4;
+/// Bytes of addresses that fit a first flight beside everything else.
+pub const FIRST_ADDRS_BYTES: usize = 240;
 /// One address in bytes.
 pub const ADDR_BYTES_MAX: usize = 160;
 /// Bridges in one invite.
@@ -190,5 +194,7 @@ const _: () = {
     assert!(PREKEY_ROTATE_S < BUNDLE_LIFE_S);
     assert!(LIST_REFRESH_S < LIST_LIFE_S);
     assert!(INVITE_LIFE_S <= INVITE_LIFE_S_MAX);
+    assert!(INVITE_ADDRS <= ADDRS_MAX);
+    assert!(ADDR_BYTES_MAX <= FIRST_ADDRS_BYTES);
     assert!(RECEIPT_REPEAT_MS < RETRY_MS[0]);
 };

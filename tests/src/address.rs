@@ -22,6 +22,20 @@ pub fn multiaddr(index: usize, place: usize, peer: &Peer) -> String {
     )
 }
 
+/// All addresses of a person in a place, best first: as many as a node with two protocols,
+/// two families and two networks has.
+pub fn multiaddrs(index: usize, place: usize, peer: &Peer) -> Vec<String> {
+    let best = multiaddr(index, place, peer);
+    let mut all = vec![best];
+    for port in 1..8 {
+        all.push(format!(
+            "/ip6/fd00:1234:5678:9abc:def0:{place:x}:{index:x}:{port}/udp/4711/quic-v1/p2p/{}",
+            peer_text(peer)
+        ));
+    }
+    all
+}
+
 fn base58(bytes: &[u8]) -> String {
     let zeros = bytes.iter().take_while(|b| **b == 0).count();
     // Digits of the number, least significant first.

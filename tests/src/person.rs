@@ -156,7 +156,7 @@ impl Person {
     pub fn listen(&self, who: Who) -> Vec<String> {
         self.peer
             .iter()
-            .map(|peer| crate::address::multiaddr(who, self.place, peer))
+            .flat_map(|peer| crate::address::multiaddrs(who, self.place, peer))
             .collect()
     }
 

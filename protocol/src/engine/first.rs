@@ -19,8 +19,8 @@ use crate::identity::contact::{
 use crate::identity::device::{self, account_key};
 use crate::identity::list::{AccountRow, Chain, Device, Freshness, Merge};
 use crate::limits::{
-    ADDRS_MAX, CLOCK_SKEW_S, INIT_SEEN_MAX, INVITE_LIFE_S_MAX, INVITE_USES_MAX, INVITES_MAX,
-    REPAIR_BUNDLE_GRACE_S, REPAIR_HOLD_MS, REPAIRS_PER_DAY_MAX, REPAIRS_PER_MONTH_MAX,
+    ADDRS_MAX, CLOCK_SKEW_S, INIT_SEEN_MAX, INVITE_ADDRS, INVITE_LIFE_S_MAX, INVITE_USES_MAX,
+    INVITES_MAX, REPAIR_BUNDLE_GRACE_S, REPAIR_HOLD_MS, REPAIRS_PER_DAY_MAX, REPAIRS_PER_MONTH_MAX,
     REQUESTS_MAX,
 };
 use crate::outbox::{self, Cx, What};
@@ -102,7 +102,10 @@ pub(super) fn invite(cx: &mut Cx<'_, '_, '_>, uses: u8, life: Secs) -> Outcome<A
             suite: SUITE,
         },
         bridges: Vec::new(),
-        addrs: outbox::listening(cx.tx)?,
+        addrs: outbox::listening(cx.tx)?
+            .into_iter()
+            .take(INVITE_ADDRS)
+            .collect(),
         uses,
         expires,
         seed: seed.clone(),
@@ -733,6 +736,12 @@ fn admit(
             row.bundle = Some(signed.clone());
         }
     }
+    // Whoever brought the first message gets the answer, until the device says itself where it is.
+    if row.peer.is_none() && contact::by_peer(cx.tx, from)?.is_none_or(|(whose, _)| whose == no) {
+        row.peer = Some(*from);
+        row.provisional = true;
+        contact::bind_peer(cx.tx, from, no, &ident.device);
+    }
     let mut session = probe;
     session.contact = no;
     let new = SessionRef {
@@ -774,9 +783,6 @@ fn admit(
         cx.notice(Some(no), "session_unproven", text)?;
     }
     let now_connected = contact.state == ContactState::Connected;
-    if now_connected && before != Some(ContactState::Connected) {
-        welcome(cx, &contact)?;
-    }
     let letter_hash = letters::letter_hash(&init.letter);
     let mut opened = first;
     opened.next.contact = no;
@@ -789,6 +795,14 @@ fn admit(
         opened,
         Taken::First,
     )?;
+    if now_connected && before != Some(ContactState::Connected) {
+        let contact = contact::must(cx.tx, no)?;
+        welcome(cx, &contact)?;
+        let reach = outbox::reach_of(cx.tx, from)?.filter(|_| row.peer == Some(*from));
+        if reach.is_some() {
+            cx.log(ChangeKind::Reach { no, reach })?;
+        }
+    }
     if contact.state == ContactState::Requested {
         cx.log(ChangeKind::Request { no })?;
     }

@@ -97,6 +97,10 @@ pub(super) fn open_on(
                 // The first reply opens the window for everything that waited behind the first
                 // flight, receipts included.
                 outbox::flush(cx, no, &device)?;
+                if outbox::first_addrs(cx.tx)? {
+                    let contact = contact::must(cx.tx, no)?;
+                    outbox::enqueue_current(cx, &contact, kind::PEER_IDS)?;
+                }
                 outbox::pump(cx, no, &device)?;
             }
             Ok(())
@@ -448,8 +452,9 @@ fn take_lists(
     Ok(())
 }
 
-/// The device says where it is. Only the node that says so itself is believed: else one could
-/// claim another's connection.
+/// The device says where it is. Only the node that says so itself is believed, or who says so
+/// where nothing but the bringer of the first message was known: else one could claim another's
+/// connection.
 fn bind(
     cx: &mut Cx<'_, '_, '_>,
     contact: &ContactRow,
@@ -458,14 +463,20 @@ fn bind(
     ids: &PeerIds,
 ) -> Result<(), StoreError> {
     let mut row = contact::device(cx.tx, contact.no, device)?;
-    if ids.peer != *from && row.peer != Some(ids.peer) {
+    let whose = contact::by_peer(cx.tx, &ids.peer)?;
+    let taken = whose.is_some_and(|(no, _)| no != contact.no);
+    let told = ids.peer == *from || row.peer == Some(ids.peer) || row.provisional;
+    if taken || !told {
         return Ok(());
     }
     let moved = row.peer != Some(ids.peer);
-    if let Some(old) = row.peer.filter(|_| moved) {
+    if let Some(old) = row.peer.filter(|_| moved)
+        && contact::by_peer(cx.tx, &old)? == Some((contact.no, *device))
+    {
         contact::unbind_peer(cx.tx, &old);
     }
     row.peer = Some(ids.peer);
+    row.provisional = false;
     row.addrs.clone_from(&ids.addrs);
     contact::put_device(cx.tx, contact.no, device, &row);
     contact::bind_peer(cx.tx, &ids.peer, contact.no, device);
@@ -482,9 +493,6 @@ fn bind_held(
     device: &DeviceId,
     ids: &PeerIds,
 ) -> Result<(), StoreError> {
-    if contact::by_peer(cx.tx, &ids.peer)?.is_some_and(|(no, _)| no != contact.no) {
-        return Ok(());
-    }
     bind(cx, contact, device, &ids.peer, ids)?;
     outbox::attend_now(cx, contact.no, device)
 }

@@ -205,6 +205,9 @@ pub struct DeviceRow {
     /// Last message id opened from it.
     #[n(9)]
     pub last: Option<Mid>,
+    /// `peer` only brought its first message; the device has not said itself where it is.
+    #[n(10)]
+    pub provisional: bool,
 }
 
 impl DeviceRow {

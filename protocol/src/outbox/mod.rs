@@ -10,8 +10,8 @@ mod receipts;
 
 pub use cx::Cx;
 pub use reach::{
-    DialRow, DialWhat, attend, attend_now, dials, down, failed, is_online, listening, reach_of,
-    set_listening, undelivered, up,
+    DialRow, DialWhat, attend, attend_now, dials, down, failed, first_addrs, is_online, listening,
+    reach_of, set_listening, undelivered, up,
 };
 pub use receipts::{due, flush, receipt};
 
@@ -277,7 +277,7 @@ pub fn enqueue_first(
         last_sent: None,
         sends: 0,
     };
-    let Some(plain) = plain(cx, contact, &item)? else {
+    let Some(plain) = plain(cx, contact, &item, true)? else {
         return Ok(());
     };
     if let Ok(letter) = session.seal(&encode(&plain), cx.at.now, cx.at.rng) {
@@ -583,7 +583,8 @@ impl Press<'_> {
         if !self.take_up(cx, id)? {
             return Ok(Ready::Wait);
         }
-        let Some(plain) = plain(cx, self.contact, item)? else {
+        let first = self.session.as_ref().is_some_and(|s| s.first.is_some());
+        let Some(plain) = plain(cx, self.contact, item, first)? else {
             return Ok(Ready::Gone);
         };
         let Some(session) = &mut self.session else {
@@ -641,11 +642,13 @@ impl Press<'_> {
     }
 }
 
-/// The plaintext of an item, or `None` if what it speaks of is gone.
+/// The plaintext of an item, or `None` if what it speaks of is gone. `first`: it has to fit a first
+/// flight.
 fn plain(
     cx: &Cx<'_, '_, '_>,
     contact: &ContactRow,
     item: &Item,
+    first: bool,
 ) -> Result<Option<Plain>, StoreError> {
     let own = &cx.own;
     let mut sent = None;
@@ -658,7 +661,7 @@ fn plain(
             None => return Ok(None),
         },
         What::Body { body, clock } => (body.clone(), *clock),
-        What::Current { kind, note } => match current(cx, *kind, note.clone())? {
+        What::Current { kind, note } => match current(cx, *kind, note.clone(), first)? {
             Some(body) => (body.to_typed(), None),
             None => return Ok(None),
         },
@@ -687,6 +690,7 @@ fn current(
     cx: &Cx<'_, '_, '_>,
     kind: u16,
     note: Option<String>,
+    first: bool,
 ) -> Result<Option<Body>, StoreError> {
     let own = &cx.own;
     Ok(match kind {
@@ -696,7 +700,11 @@ fn current(
         })),
         kind::PEER_IDS => Some(Body::PeerIds(PeerIds {
             peer: own.peer,
-            addrs: reach::listening(cx.tx)?,
+            addrs: if first {
+                reach::listening_first(cx.tx)?
+            } else {
+                reach::listening(cx.tx)?
+            },
             expires: secs(cx.at.now) + ADDRS_LIFE_S,
         })),
         kind::BUNDLE => Some(Body::Bundle(BundleBody {

@@ -15,7 +15,9 @@ use crate::identity::contact::{
     self, ContactNo, ContactRow, ContactState, DeviceRow, INVITER, Reach,
 };
 use crate::input::{DialError, SendError};
-use crate::limits::{DIALS_KEPT_MAX, REPAIR_HOLD_MS, RESEND_LETTERS_MAX, RETRY_MS};
+use crate::limits::{
+    DIALS_KEPT_MAX, FIRST_ADDRS_BYTES, REPAIR_HOLD_MS, RESEND_LETTERS_MAX, RETRY_MS,
+};
 use crate::output::Output;
 use crate::store::{Key, ReadExt, StoreError, Table, Tx};
 use crate::time::{HOUR_MS, Millis, secs};
@@ -126,6 +128,27 @@ pub fn is_online(store: &(impl ReadExt + ?Sized), peer: &Peer) -> Result<bool, S
 /// [`StoreError`] if the disk fails.
 pub fn listening(store: &(impl ReadExt + ?Sized)) -> Result<Vec<String>, StoreError> {
     Ok(store.row(&listen_key())?.unwrap_or_default())
+}
+
+/// Our best addresses, as many as fit a first flight.
+pub(super) fn listening_first(store: &(impl ReadExt + ?Sized)) -> Result<Vec<String>, StoreError> {
+    let mut room = FIRST_ADDRS_BYTES;
+    let mut addrs = listening(store)?;
+    addrs.retain(|addr| {
+        // Each has a head of at most three bytes.
+        let fits = addr.len() + 3 <= room;
+        room -= if fits { addr.len() + 3 } else { 0 };
+        fits
+    });
+    Ok(addrs)
+}
+
+/// Whether a first flight tells less than all of our addresses.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn first_addrs(store: &(impl ReadExt + ?Sized)) -> Result<bool, StoreError> {
+    Ok(listening_first(store)?.len() < listening(store)?.len())
 }
 
 /// Takes note of our addresses; says whether they changed.
