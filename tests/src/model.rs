@@ -78,6 +78,8 @@ pub struct Model {
     pub read: BTreeSet<(Who, Mid)>,
     /// Pairs that must end up connected.
     pub owed: BTreeSet<Pair>,
+    /// Pairs with a counted link between them.
+    pub counted: BTreeSet<Pair>,
     /// Pairs that owe each other nothing any more: blocked, declined, or rolled back.
     pub severed: BTreeSet<Pair>,
     /// Links that their makers remember.
@@ -179,14 +181,8 @@ impl World {
                     );
                 }
             }
-            (Command::Add { link, .. }, Answer::Contact { .. }, Some(of)) => {
-                let place = self.people[of].place;
-                if let Some(link) = self.model.links.get_mut(link) {
-                    link.takers.insert(who);
-                    if link.uses == 1 && link.takers.len() == 1 && link.place == place {
-                        self.model.owed.insert(pair(who, of));
-                    }
-                }
+            (Command::Add { link, .. }, Answer::Contact { state, .. }, Some(of)) => {
+                self.took_up(who, of, link, *state);
             }
             (Command::Accept { .. }, Answer::Contact { state, .. }, Some(of)) => {
                 if *state == ContactState::Connected {
@@ -235,6 +231,26 @@ impl World {
                 self.model.read.extend(seen);
             }
             _ => {}
+        }
+    }
+
+    /// A one-use link connects by itself. With a counted one beside it, it depends on which of
+    /// them came first, and the inviter may have to say so.
+    fn took_up(&mut self, who: Who, of: Who, link: &str, state: ContactState) {
+        let place = self.people[of].place;
+        let Some(link) = self.model.links.get_mut(link) else {
+            return;
+        };
+        link.takers.insert(who);
+        let good = link.takers.len() == 1 && link.place == place;
+        let pair = pair(who, of);
+        if link.uses > 1 {
+            self.model.counted.insert(pair);
+            if state != ContactState::Connected {
+                self.model.owed.remove(&pair);
+            }
+        } else if good && !self.model.counted.contains(&pair) {
+            self.model.owed.insert(pair);
         }
     }
 
