@@ -76,6 +76,8 @@ pub struct Model {
     pub reactions_asked: BTreeMap<Mid, u32>,
     /// Received messages that were marked as read.
     pub read: BTreeSet<(Who, Mid)>,
+    /// The same, those included that an old disk has made uncertain.
+    pub read_once: BTreeSet<(Who, Mid)>,
     /// Pairs that must end up connected.
     pub owed: BTreeSet<Pair>,
     /// Pairs with a counted link between them.
@@ -184,10 +186,10 @@ impl World {
             (Command::Add { link, .. }, Answer::Contact { state, .. }, Some(of)) => {
                 self.took_up(who, of, link, *state);
             }
-            (Command::Accept { .. }, Answer::Contact { state, .. }, Some(of)) => {
-                if *state == ContactState::Connected {
-                    self.model.owed.insert(pair(who, of));
-                }
+            (Command::Accept { .. }, Answer::Contact { state, .. }, Some(of))
+                if *state == ContactState::Connected =>
+            {
+                self.model.owed.insert(pair(who, of));
             }
             (Command::Send { text, reply_to, .. }, Answer::Message { id, .. }, Some(to)) => {
                 let sent = Sent {
@@ -221,13 +223,17 @@ impl World {
             (Command::MarkRead { .. }, Answer::Marked { .. }, Some(of)) if !wish.doubtful => {
                 let sent = &self.model.sent;
                 let theirs = |mid: &Mid| sent.get(mid).is_some_and(|s| s.from == of);
+                // Whatever was read before said so then.
+                let known = &self.model.read_once;
                 let seen: Vec<_> = self
                     .model
                     .arrived
                     .iter()
                     .filter(|((to, mid), at)| *to == who && **at < now && theirs(mid))
+                    .filter(|(key, _)| !known.contains(key))
                     .map(|(key, _)| *key)
                     .collect();
+                self.model.read_once.extend(seen.iter().copied());
                 self.model.read.extend(seen);
             }
             _ => {}
