@@ -219,24 +219,25 @@ impl World {
                 };
                 self.model.reacted.insert((*to, who), reacted);
             }
-            // A repeated answer is that of the first time; what came in between is not meant.
-            (Command::MarkRead { .. }, Answer::Marked { .. }, Some(of)) if !wish.doubtful => {
-                let sent = &self.model.sent;
-                let theirs = |mid: &Mid| sent.get(mid).is_some_and(|s| s.from == of);
-                // Whatever was read before said so then.
-                let known = &self.model.read_once;
-                let seen: Vec<_> = self
-                    .model
-                    .arrived
-                    .iter()
-                    .filter(|((to, mid), at)| *to == who && **at < now && theirs(mid))
-                    .filter(|(key, _)| !known.contains(key))
-                    .map(|(key, _)| *key)
-                    .collect();
-                self.model.read_once.extend(seen.iter().copied());
-                self.model.read.extend(seen);
+            (Command::MarkRead { .. }, Answer::Marked { .. }, Some(of)) => {
+                self.has_read(who, of, wish.doubtful);
             }
             _ => {}
+        }
+    }
+
+    /// Everything of somebody's that had arrived is read. Whatever was read before said so then;
+    /// a repeated answer is that of the first time, and what came in between is not meant.
+    fn has_read(&mut self, who: Who, of: Who, doubtful: bool) {
+        let now = self.now;
+        let model = &mut self.model;
+        let theirs = |mid: &Mid| model.sent.get(mid).is_some_and(|s| s.from == of);
+        let arrived = model.arrived.iter();
+        let seen = arrived.filter(|((to, mid), at)| *to == who && **at < now && theirs(mid));
+        for key in seen.map(|(key, _)| *key) {
+            if model.read_once.insert(key) && !doubtful {
+                model.read.insert(key);
+            }
         }
     }
 

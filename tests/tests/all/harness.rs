@@ -113,7 +113,7 @@ fn every_check_can_fail() {
         (Fault::SaysItSent, "lost_here"),
         (Fault::SendsTooMuch, "frame_too_large"),
         (Fault::ShowsTwice, "shown_twice"),
-        (Fault::StutersInTheList, "twice"),
+        (Fault::StuttersInTheList, "twice"),
     ];
     let mut blind = Vec::new();
     for (fault, name) in expected {
