@@ -76,8 +76,12 @@ pub struct Model {
     pub reactions_asked: BTreeMap<Mid, u32>,
     /// Received messages that were marked as read.
     pub read: BTreeSet<(Who, Mid)>,
+    /// The same, those included that an old disk has made uncertain.
+    pub read_once: BTreeSet<(Who, Mid)>,
     /// Pairs that must end up connected.
     pub owed: BTreeSet<Pair>,
+    /// Pairs with a counted link between them.
+    pub counted: BTreeSet<Pair>,
     /// Pairs that owe each other nothing any more: blocked, declined, or rolled back.
     pub severed: BTreeSet<Pair>,
     /// Links that their makers remember.
@@ -179,19 +183,13 @@ impl World {
                     );
                 }
             }
-            (Command::Add { link, .. }, Answer::Contact { .. }, Some(of)) => {
-                let place = self.people[of].place;
-                if let Some(link) = self.model.links.get_mut(link) {
-                    link.takers.insert(who);
-                    if link.uses == 1 && link.takers.len() == 1 && link.place == place {
-                        self.model.owed.insert(pair(who, of));
-                    }
-                }
+            (Command::Add { link, .. }, Answer::Contact { state, .. }, Some(of)) => {
+                self.took_up(who, of, link, *state);
             }
-            (Command::Accept { .. }, Answer::Contact { state, .. }, Some(of)) => {
-                if *state == ContactState::Connected {
-                    self.model.owed.insert(pair(who, of));
-                }
+            (Command::Accept { .. }, Answer::Contact { state, .. }, Some(of))
+                if *state == ContactState::Connected =>
+            {
+                self.model.owed.insert(pair(who, of));
             }
             (Command::Send { text, reply_to, .. }, Answer::Message { id, .. }, Some(to)) => {
                 let sent = Sent {
@@ -221,20 +219,45 @@ impl World {
                 };
                 self.model.reacted.insert((*to, who), reacted);
             }
-            // A repeated answer is that of the first time; what came in between is not meant.
-            (Command::MarkRead { .. }, Answer::Marked { .. }, Some(of)) if !wish.doubtful => {
-                let sent = &self.model.sent;
-                let theirs = |mid: &Mid| sent.get(mid).is_some_and(|s| s.from == of);
-                let seen: Vec<_> = self
-                    .model
-                    .arrived
-                    .iter()
-                    .filter(|((to, mid), at)| *to == who && **at < now && theirs(mid))
-                    .map(|(key, _)| *key)
-                    .collect();
-                self.model.read.extend(seen);
+            (Command::MarkRead { .. }, Answer::Marked { .. }, Some(of)) => {
+                self.has_read(who, of, wish.doubtful);
             }
             _ => {}
+        }
+    }
+
+    /// Everything of somebody's that had arrived is read. Whatever was read before said so then;
+    /// a repeated answer is that of the first time, and what came in between is not meant.
+    fn has_read(&mut self, who: Who, of: Who, doubtful: bool) {
+        let now = self.now;
+        let model = &mut self.model;
+        let theirs = |mid: &Mid| model.sent.get(mid).is_some_and(|s| s.from == of);
+        let arrived = model.arrived.iter();
+        let seen = arrived.filter(|((to, mid), at)| *to == who && **at < now && theirs(mid));
+        for key in seen.map(|(key, _)| *key) {
+            if model.read_once.insert(key) && !doubtful {
+                model.read.insert(key);
+            }
+        }
+    }
+
+    /// A one-use link connects by itself. With a counted one beside it, it depends on which of
+    /// them came first, and the inviter may have to say so.
+    fn took_up(&mut self, who: Who, of: Who, link: &str, state: ContactState) {
+        let place = self.people[of].place;
+        let Some(link) = self.model.links.get_mut(link) else {
+            return;
+        };
+        link.takers.insert(who);
+        let good = link.takers.len() == 1 && link.place == place;
+        let pair = pair(who, of);
+        if link.uses > 1 {
+            self.model.counted.insert(pair);
+            if state != ContactState::Connected {
+                self.model.owed.remove(&pair);
+            }
+        } else if good && !self.model.counted.contains(&pair) {
+            self.model.owed.insert(pair);
         }
     }
 

@@ -224,12 +224,10 @@ impl World {
                 person.crash_at = Some((person.commits + 1, point));
             }
             Step::FillDisk { who } => self.people[who].disk_full = true,
-            Step::Restart { who, away_ms } => {
-                if self.people[who].is_on() {
-                    self.note(who, "is killed", &[]);
-                    self.stop(who);
-                    self.start_after(who, away_ms);
-                }
+            Step::Restart { who, away_ms } if self.people[who].is_on() => {
+                self.note(who, "is killed", &[]);
+                self.stop(who);
+                self.start_after(who, away_ms);
             }
             Step::Sleep { who, span_ms } => {
                 self.fall_asleep(who);

@@ -188,8 +188,8 @@ fn draw(world: &mut World, dice: &mut Dice, storm: &Storm, step: u32) -> Step {
             to: by,
             from: other,
         },
-        77..99 if storm.trouble => trouble(world, dice, by, other, pick),
-        99 if storm.rollback => match world.people[by].yesterday {
+        77..96 if storm.trouble => trouble(world, dice, by, other, pick),
+        96..100 if storm.rollback => match world.people[by].yesterday {
             Some(_) => Step::Restore { who: by },
             None => Step::Backup { who: by },
         },

@@ -1,6 +1,7 @@
 //! An hour in the life of many people: everybody writes about one message a minute to a friend.
 
 use crate::dice::{Dice, Purpose};
+use crate::engine::{Engine, Real};
 use crate::link::LinkConfig;
 use crate::model::pair;
 use crate::person::{CrashPoint, Who};
@@ -86,7 +87,12 @@ impl Figures {
 
 /// Runs it, lets the world settle, and counts. The failure, if any, says what else was broken.
 pub fn run(traffic: Traffic) -> (Figures, Option<Box<Failure>>) {
-    let mut world = World::new(traffic.seed, Config::FAIR);
+    run_with(traffic, Box::new(Real))
+}
+
+/// As [`run`], around any engine.
+pub fn run_with(traffic: Traffic, engine: Box<dyn Engine>) -> (Figures, Option<Box<Failure>>) {
+    let mut world = World::with_engine(traffic.seed, Config::FAIR, engine);
     world.replay = format!(
         "sim --people {} --minutes {} --loss {} --crash {} --seed {}",
         traffic.people, traffic.minutes, traffic.loss, traffic.crash, traffic.seed

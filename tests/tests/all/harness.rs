@@ -7,6 +7,7 @@ use waxwing_tests::engine::{Engine, Real};
 use waxwing_tests::person::CrashPoint;
 use waxwing_tests::step::Step;
 use waxwing_tests::storm::{Storm, run};
+use waxwing_tests::traffic::{self, Traffic};
 use waxwing_tests::world::{Config, World};
 
 const ALICE: usize = 0;
@@ -112,7 +113,7 @@ fn every_check_can_fail() {
         (Fault::SaysItSent, "lost_here"),
         (Fault::SendsTooMuch, "frame_too_large"),
         (Fault::ShowsTwice, "shown_twice"),
-        (Fault::StutersInTheList, "twice"),
+        (Fault::StuttersInTheList, "twice"),
     ];
     let mut blind = Vec::new();
     for (fault, name) in expected {
@@ -204,4 +205,23 @@ fn a_sleeper_handles_nothing_and_is_told_of_its_losses_on_waking() {
     assert_eq!(world.people[BOB].commits, commits);
     assert!(world.people[ALICE].connected.is_empty());
     world.settle().unwrap();
+}
+
+#[test]
+fn traffic_counts_what_arrives_and_what_does_not() {
+    let traffic = Traffic {
+        people: 6,
+        minutes: 3,
+        loss: 0.05,
+        crash: 0.1,
+        seed: 5,
+    };
+    let (figures, failure) = traffic::run(traffic);
+    assert!(failure.is_none(), "{failure:?}");
+    assert_eq!((figures.sent, figures.delivered), (18, 18));
+    assert_eq!((figures.lost, figures.duplicated), (0, 0));
+    assert!(figures.p50_ms > 0 && figures.p50_ms <= figures.p95_ms);
+    assert_eq!(traffic::run(traffic).0, figures);
+    let (figures, failure) = traffic::run_with(traffic, Box::new(Wrong::new(Fault::SaysItSent)));
+    assert!(figures.lost > 0 && figures.delivered < figures.sent && failure.is_some());
 }

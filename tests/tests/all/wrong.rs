@@ -46,7 +46,7 @@ pub enum Fault {
     SaysItSent,
     SendsTooMuch,
     ShowsTwice,
-    StutersInTheList,
+    StuttersInTheList,
     RollsItsOwnDice,
 }
 
@@ -170,10 +170,10 @@ impl Engine for Wrong {
         mut input: Input,
     ) -> Result<Vec<Output>, StoreError> {
         self.calls.set(self.calls.get() + 1);
-        if self.is(Fault::ForgetsKeys) {
-            if let Input::Command { key, .. } = &mut input {
-                *key = None;
-            }
+        if self.is(Fault::ForgetsKeys)
+            && let Input::Command { key, .. } = &mut input
+        {
+            *key = None;
         }
         if self.is(Fault::SaysItSent) && is_send(&input) {
             // Everything is answered, nothing is kept.
@@ -243,7 +243,7 @@ impl Engine for Wrong {
         };
         match self.fault {
             Fault::HidesTheirMessages => list.retain(|m| m.mine),
-            Fault::StutersInTheList => list.extend(list.clone()),
+            Fault::StuttersInTheList => list.extend(list.clone()),
             Fault::ChangesTheOrderForOne if name == "bob" => list.reverse(),
             Fault::ChangesTheText => {
                 list.iter_mut()
