@@ -12,7 +12,7 @@ use crate::identity::device;
 use crate::input::{Command, Input, Moment};
 use crate::limits::AGENDA_STEP;
 use crate::outbox::{self, Cx};
-use crate::output::{Answer, Output, Refusal, RefusalKind};
+use crate::output::{Output, Refusal, RefusalKind};
 use crate::store::{StoreError, Tx};
 use alloc::string::String;
 use alloc::vec;
@@ -84,13 +84,15 @@ fn before_the_account(
     input: Input,
 ) -> Result<Vec<Output>, StoreError> {
     let Input::Command {
-        reply_to, command, ..
+        reply_to,
+        key,
+        command,
     } = input
     else {
         return Ok(Vec::new());
     };
-    let result = match command {
-        Command::Create { name } => commands::create(tx, at, &name)?,
+    let result = match &command {
+        Command::Create { name } => commands::create(tx, at, name, key, &command)?,
         _ => Err(refuse(
             RefusalKind::Conflict,
             "no_account",
@@ -98,10 +100,7 @@ fn before_the_account(
             Some("create one with `waxwing up --name NAME`"),
         )),
     };
-    Ok(vec![Output::Reply {
-        reply_to,
-        result: result.map(|account| Answer::Account { account }),
-    }])
+    Ok(vec![Output::Reply { reply_to, result }])
 }
 
 fn frame(cx: &mut Cx<'_, '_, '_>, from: &Peer, bytes: &[u8]) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use crate::discovery::invite::{BadLink, Invite};
 use crate::feed::body::{Body, Reaction, Receipt, Text, TypedBody, kind};
 use crate::feed::changes::ChangeKind;
 use crate::feed::view::{self, MessageRow, ReactionRow, State};
-use crate::id::{AccountId, B32, Mid};
+use crate::id::{B32, Mid};
 use crate::identity::account::parse_address;
 use crate::identity::contact::{self, ContactRow, ContactState, clean_name};
 use crate::identity::device;
@@ -74,10 +74,46 @@ pub(super) fn forget_answer(tx: &mut Tx<'_>, suffix: Vec<u8>, key: &str) {
 }
 
 /// Makes the account.
-pub(super) fn create(tx: &mut Tx<'_>, at: &mut Moment<'_>, name: &str) -> Outcome<AccountId> {
+pub(super) fn create(
+    tx: &mut Tx<'_>,
+    at: &mut Moment<'_>,
+    name: &str,
+    key: Option<String>,
+    command: &Command,
+) -> Outcome<Answer> {
     let name = allowed!(fit_name(name));
+    if let Some(key) = &key {
+        allowed!(fit_key(key));
+    }
     let own = device::create(tx, name, secs(at.now), at.rng)?;
-    Ok(Ok(own.account))
+    let answer = Answer::Account {
+        account: own.account,
+    };
+    if let Some(key) = key {
+        keep_answer(tx, at.now, &key, command_mark(command), &answer);
+    }
+    Ok(Ok(answer))
+}
+
+fn command_mark(command: &Command) -> B32 {
+    hash(derive::COMMAND, &[&encode(command)])
+}
+
+fn fit_key(key: &str) -> Result<(), Refusal> {
+    if key.is_empty() || key.len() > KEY_BYTES_MAX || key.starts_with('\0') {
+        let message = format!("an idempotency key has 1 to {KEY_BYTES_MAX} bytes");
+        return Err(refuse(RefusalKind::Invalid, "bad_key", &message, None));
+    }
+    Ok(())
+}
+
+fn keep_answer(tx: &mut Tx<'_>, now: Millis, key: &str, command: B32, answer: &Answer) {
+    let row = AnswerRow {
+        command,
+        answer: answer.clone(),
+    };
+    tx.put(answer_key(key), &row);
+    tx.put(age_key(now, key), &String::from(key));
 }
 
 /// Acts once for a key and gives the same answer to every repetition.
@@ -89,11 +125,8 @@ pub(super) fn answer(
     let Some(key) = key else {
         return act(cx, command);
     };
-    if key.is_empty() || key.len() > KEY_BYTES_MAX || key.starts_with('\0') {
-        let message = format!("an idempotency key has 1 to {KEY_BYTES_MAX} bytes");
-        return Ok(Err(refuse(RefusalKind::Invalid, "bad_key", &message, None)));
-    }
-    let mark = hash(derive::COMMAND, &[&encode(&command)]);
+    allowed!(fit_key(&key));
+    let mark = command_mark(&command);
     if let Some(row) = cx.tx.row::<AnswerRow>(&answer_key(&key))? {
         return Ok(if row.command == mark {
             Ok(row.answer)
@@ -108,12 +141,7 @@ pub(super) fn answer(
     }
     let result = act(cx, command)?;
     if let Ok(answer) = &result {
-        let row = AnswerRow {
-            command: mark,
-            answer: answer.clone(),
-        };
-        cx.tx.put(answer_key(&key), &row);
-        cx.tx.put(age_key(cx.at.now, &key), &key);
+        keep_answer(cx.tx, cx.at.now, &key, mark, answer);
     }
     Ok(result)
 }

@@ -898,12 +898,19 @@ pub(super) fn repair(
         }
     };
     let hash = row.bundle.as_ref().map_or(B32::ZERO, Signed::hash);
-    let proof = row
-        .sessions
-        .iter()
-        .find(|s| s.id == *failed)
-        .or_else(|| row.sending())
-        .map(|s| session::heal_psk(&s.k_exp));
+    // A session that was never answered may be a repair whose proof the peer has lost: only one
+    // without proof gets through then, and the peer is told so.
+    let answered = |id: &SessionId| -> Result<bool, StoreError> {
+        Ok(session::load(cx.tx, id)?.is_some_and(|session| session.first.is_none()))
+    };
+    let proof = match row.sessions.iter().find(|s| s.id == *failed) {
+        Some(known) if answered(failed)? => Some(session::heal_psk(&known.k_exp)),
+        Some(_) => None,
+        None => match row.sending() {
+            Some(sending) if answered(&sending.id)? => Some(session::heal_psk(&sending.k_exp)),
+            _ => None,
+        },
+    };
     for session in &mut row.sessions {
         session.broken |= session.id == *failed;
     }

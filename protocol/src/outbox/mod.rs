@@ -583,7 +583,7 @@ impl Press<'_> {
         if !self.take_up(cx, id)? {
             return Ok(Ready::Wait);
         }
-        let first = self.session.as_ref().is_some_and(|s| s.first.is_some());
+        let first = self.unanswered();
         let Some(plain) = plain(cx, self.contact, item, first)? else {
             return Ok(Ready::Gone);
         };
@@ -625,6 +625,11 @@ impl Press<'_> {
             }
             None => Frame::Letter(letter).to_bytes(),
         }
+    }
+
+    /// The session at hand still waits for the peer's first reply.
+    fn unanswered(&self) -> bool {
+        self.session.as_ref().is_some_and(|s| s.first.is_some())
     }
 
     fn take_up(&mut self, cx: &mut Cx<'_, '_, '_>, id: SessionId) -> Result<bool, StoreError> {

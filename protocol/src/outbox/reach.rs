@@ -509,7 +509,10 @@ fn resend(
         put_item(cx, no, device, seq, &item);
         super::sent(cx, no, device, &item)?;
         let sealed_at = item.sealed.as_ref().map_or(cx.at.now, |s| s.at);
-        if item.sends >= REPAIR_SENDS && row.heard > sealed_at + HOUR_MS {
+        // Their letters come and ours are not receipted; or a repair is never answered.
+        let old = cx.at.now.saturating_sub(sealed_at) > HOUR_MS;
+        let unheard = row.heard > sealed_at + HOUR_MS || (old && press.unanswered());
+        if item.sends >= REPAIR_SENDS && contact.state == ContactState::Connected && unheard {
             broken.get_or_insert(item);
         }
     }
