@@ -1,4 +1,4 @@
-//! The data key of a home, plain or wrapped under a passphrase (PROTOCOL §6 "At rest").
+//! The data key of a home, plain or wrapped under a passphrase (`docs/spec/07-storage.md`).
 //!
 //! The file begins with `wx1data` and one byte that says how the key is kept:
 //!

@@ -139,7 +139,7 @@ pub fn peer_of_addr(addr: &str) -> Option<Peer> {
     peer_from_text(addr.rsplit_once("/p2p/")?.1)
 }
 
-/// A connected node, by its libp2p Ed25519 public key. Not an identity: see PROTOCOL §1.
+/// A connected node, by its libp2p Ed25519 public key. Not an identity: see `docs/spec/01-identity.md`.
 pub type Peer = Fixed<32>;
 
 #[cfg(test)]

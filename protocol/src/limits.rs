@@ -7,7 +7,7 @@ use crate::time::{DAY_MS, DAY_S, HOUR_MS, MINUTE_MS, MINUTE_S, Millis, SECOND_MS
 
 // ---- wire ----
 
-/// Largest frame in bytes (PROTOCOL: frames ≤ 72 KiB).
+/// Largest frame in bytes.
 pub const FRAME_BYTES_MAX: usize = 72 * 1024;
 /// Deepest nesting of CBOR arrays and maps.
 pub const CBOR_DEPTH_MAX: usize = 8;

@@ -46,7 +46,7 @@ pub enum Output {
     Penalty {
         /// Whom.
         peer: Peer,
-        /// 1 for a stranger's valid request, 10 for nonsense.
+        /// 2 for a stranger's valid request, 10 for nonsense.
         points: u32,
     },
 }

@@ -1,5 +1,12 @@
 //! The spec names what the code has: every label, frame, body type and number.
 
+mod common;
+
+#[path = "spec/cddl.rs"]
+mod cddl;
+#[path = "spec/wire.rs"]
+mod wire;
+
 use std::collections::BTreeSet;
 use std::fs::read_to_string;
 use std::path::PathBuf;

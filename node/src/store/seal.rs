@@ -1,4 +1,4 @@
-//! How a row looks on disk (PROTOCOL §6 "At rest").
+//! How a row looks on disk (`docs/spec/07-storage.md`).
 //!
 //! Stored key = table byte ‖ HMAC-SHA256(blinding key, scope)[0..16] ‖ suffix.
 //! Stored value = 24-byte random nonce ‖ XChaCha20-Poly1305 under the table's key, with the whole

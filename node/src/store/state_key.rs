@@ -1,4 +1,4 @@
-//! The two-slot file of rotating state keys (PROTOCOL §6 "Erasure").
+//! The two-slot file of rotating state keys (`docs/spec/07-storage.md`).
 //!
 //! Old pages of a log-structured store stay on disk for long. Ratchet state is therefore sealed
 //! under a key that changes every day and whose salt is overwritten in place once no live row

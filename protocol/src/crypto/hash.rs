@@ -5,7 +5,7 @@ use crate::id::{B32, Hash16};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256, Sha512};
 
-/// SHA-256 of a label followed by the parts (PROTOCOL "General rules").
+/// SHA-256 of a label followed by the parts (`docs/spec/README.md`).
 pub fn hash(label: Label, parts: &[&[u8]]) -> B32 {
     let mut sha = Sha256::new();
     sha.update(label.bytes());

@@ -201,10 +201,7 @@ pub(super) fn commit(
         return Ok(());
     };
     // What is not to be receipted is still to be known again.
-    let receipted = match &body {
-        Some(body) => body.wants_receipt() && acceptable(cx, &contact, &plain, body),
-        None => true,
-    };
+    let receipted = earns_receipt(cx, &contact, &plain, body.as_ref());
     cx.tx.put(key, &seen(now, receipted.then_some(plain.mid)));
     if contact.state == ContactState::Requested {
         return hold(cx, contact, device, &plain, body);
@@ -226,6 +223,16 @@ fn acceptable(cx: &Cx<'_, '_, '_>, contact: &ContactRow, plain: &Plain, body: &B
         && plain
             .clock
             .is_some_and(|clock| clock <= cx.at.now.saturating_add(CLOCK_AHEAD_MS))
+}
+
+/// What cannot be read is receipted too: sending it again would not help.
+fn earns_receipt(
+    cx: &Cx<'_, '_, '_>,
+    contact: &ContactRow,
+    plain: &Plain,
+    body: Option<&Body>,
+) -> bool {
+    body.is_none_or(|body| body.wants_receipt() && acceptable(cx, contact, plain, body))
 }
 
 /// A requester's letter waits; its name and note are shown at once.
@@ -262,7 +269,7 @@ pub(super) fn take_in_held(
     };
     let contact = contact::must(cx.tx, no)?;
     let body = Body::open(&plain.body).ok();
-    let receipted = body.as_ref().is_none_or(Body::wants_receipt);
+    let receipted = earns_receipt(cx, &contact, &plain, body.as_ref());
     take_in(cx, None, contact, &held.device, &plain, body)?;
     if receipted {
         outbox::due(cx, no, &held.device, plain.mid)
@@ -350,7 +357,8 @@ fn message(
         mine: false,
         body: plain.body.clone(),
         clock,
-        sent: plain.sent.unwrap_or(clock),
+        // Somebody else's word, shown as a date: as far ahead as a clock may be, and no further.
+        sent: plain.sent.unwrap_or(clock).min(cx.at.now + CLOCK_AHEAD_MS),
         at: cx.at.now,
         state: State::Delivered,
         late: false,

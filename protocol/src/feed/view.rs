@@ -318,8 +318,9 @@ pub fn keep_waiting(
             }
         }
     };
+    let rank = |r: &ReactionRow| (r.clock, r.mid);
     row.reactions
-        .retain(|old| old.mine != reaction.mine || old.clock > reaction.clock);
+        .retain(|old| old.mine != reaction.mine || rank(old) > rank(&reaction));
     if !row.reactions.iter().any(|old| old.mine == reaction.mine) {
         row.reactions.push(reaction);
     }

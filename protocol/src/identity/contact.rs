@@ -211,7 +211,7 @@ pub struct DeviceRow {
 }
 
 impl DeviceRow {
-    /// The session to seal on: greatest born, then smaller th2 (PROTOCOL "Born and which session").
+    /// The session to seal on: greatest born, then smaller th2 (`docs/spec/03-sessions.md`).
     pub fn sending(&self) -> Option<&SessionRef> {
         self.sessions
             .iter()

@@ -165,7 +165,7 @@ fn well_formed(list: &DeviceList) -> Result<(), Untrusted> {
     }
 }
 
-/// What a verifier stores of an account (PROTOCOL "Device-list rules").
+/// What a verifier stores of an account (`docs/spec/01-identity.md`).
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct AccountRow {
     /// Genesis.

@@ -100,7 +100,7 @@ pub enum Table {
 }
 
 impl Table {
-    /// Tables whose values are sealed under the rotating state key (PROTOCOL §6 "Erasure").
+    /// Tables whose values are sealed under the rotating state key (`docs/spec/07-storage.md`).
     pub const fn rotates(self) -> bool {
         matches!(
             self,
