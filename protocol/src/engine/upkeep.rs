@@ -8,7 +8,7 @@ use crate::feed::body::kind;
 use crate::feed::{changes, view};
 use crate::id::{B32, Hash16, SessionId};
 use crate::identity::bundle::Bundle;
-use crate::identity::contact::{self, ContactNo, ContactState};
+use crate::identity::contact::{self, ContactNo, ContactState, INVITER};
 use crate::identity::device;
 use crate::identity::list::DeviceList;
 use crate::limits::{
@@ -67,7 +67,12 @@ pub(super) fn greet(cx: &mut Cx<'_, '_, '_>, from: ContactNo) -> Result<(), Stor
     let page = contact::list(cx.tx, from, CONTACTS_STEP)?;
     let next = page.last().map(|contact| contact.no + 1);
     for contact in page {
-        for device in outbox::targets(&contact) {
+        let mut devices = outbox::targets(&contact);
+        // A second link of somebody who never answered the first.
+        if contact.pending.is_some() && !devices.contains(&INVITER) {
+            devices.push(INVITER);
+        }
+        for device in devices {
             outbox::attend_now(cx, contact.no, &device)?;
         }
     }

@@ -157,7 +157,7 @@ pub fn open(
     {
         return Err(Untrusted::Malformed);
     }
-    if now > body.expires + grace || body.issued > now + CLOCK_SKEW_S {
+    if now > body.expires.saturating_add(grace) || body.issued > now + CLOCK_SKEW_S {
         return Err(Untrusted::Expired);
     }
     Ok(body)

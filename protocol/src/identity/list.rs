@@ -126,7 +126,7 @@ impl Chain {
             Freshness::FromTheFuture
         } else if now <= self.list.expires {
             Freshness::Fresh
-        } else if now <= self.list.expires + LIST_GRACE_S {
+        } else if now <= self.list.expires.saturating_add(LIST_GRACE_S) {
             Freshness::Grace
         } else {
             Freshness::Expired
