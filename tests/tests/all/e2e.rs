@@ -3,6 +3,13 @@
 //! `cargo test -p waxwing-tests e2e` runs these alone. `WAXWING_UNDER_TEST=path` tests another
 //! build of the executable; `E2E_FULL=1` runs the long forms.
 
+mod demo;
+mod events;
+mod exits;
+mod kill;
+mod once;
+mod requests;
+mod restart;
 mod talk;
 
 use serde_json::{Value, json};
