@@ -6,6 +6,7 @@
 mod demo;
 mod events;
 mod exits;
+mod garbage;
 mod kill;
 mod once;
 mod requests;

@@ -110,20 +110,18 @@ fn watch_goes_on_by_itself_while_the_node_restarts() {
         .command(["watch", "--json", "--after", &begin.to_string()])
         .spawn()
         .unwrap();
-    let stdout = watch.stdout.take().unwrap();
-    let reading = std::thread::spawn(move || {
-        let lines = BufReader::new(stdout).lines().map_while(Result::ok);
+    let stdout = BufReader::new(watch.stdout.take().unwrap());
+    let mut lines = stdout.lines().map_while(Result::ok);
+    let mut upto_text = move |text: &str| {
         let mut events: Vec<Value> = Vec::new();
-        for line in lines {
-            let event: Value = serde_json::from_str(&line).unwrap();
-            let done = event["text"] == "the end";
-            events.push(event);
-            if done {
-                break;
-            }
+        while events.last().is_none_or(|event| event["text"] != text) {
+            let line = lines.next().expect("it goes on watching");
+            events.push(serde_json::from_str(&line).unwrap());
         }
         events
-    });
+    };
+    let mut events = upto_text("before from bob 4");
+    let reading = std::thread::spawn(move || upto_text("the end"));
     for _ in 0..2 {
         alice.kill();
         alice.up();
@@ -131,7 +129,7 @@ fn watch_goes_on_by_itself_while_the_node_restarts() {
     }
     let last = say(&bob, "alice", "the end");
     until_delivered(&bob, &last);
-    let events = reading.join().unwrap();
+    events.extend(reading.join().unwrap());
     signal(&watch, "INT");
     assert_eq!(finish(watch).code, 130);
     let upto = events.last().map_or(0, cursor);
