@@ -24,6 +24,7 @@ pub mod process;
 pub mod report;
 pub mod rows;
 pub mod scene;
+pub mod secrets;
 pub mod settle;
 pub mod shell;
 pub mod step;

@@ -81,6 +81,15 @@ impl Said {
         lines.remove(0)
     }
 
+    /// The JSON objects on standard output of a command that went well.
+    ///
+    /// # Panics
+    /// If it did not go well.
+    pub fn ok_lines(&self) -> Vec<Value> {
+        assert_eq!(self.code, 0, "{self:?}");
+        self.lines()
+    }
+
     /// The error object on standard error of a command that failed with this exit code.
     ///
     /// # Panics
@@ -121,20 +130,6 @@ impl Person {
             .tempdir()
             .expect("a temporary directory");
         let home = dir.path().join("home");
-        Self::at(program, name, transports, dir, home)
-    }
-
-    /// A person whose home is somewhere else than in the temporary directory.
-    ///
-    /// # Panics
-    /// If no port is free.
-    pub fn at(
-        program: &Path,
-        name: &str,
-        transports: Transports,
-        dir: TempDir,
-        home: PathBuf,
-    ) -> Self {
         let quic = || format!("/ip4/127.0.0.1/udp/{}/quic-v1", port());
         let tcp = || format!("/ip4/127.0.0.1/tcp/{}", port());
         let listen = match transports {
@@ -152,6 +147,11 @@ impl Person {
             child: None,
             ready: Value::Null,
         }
+    }
+
+    /// Has the home somewhere else than in the temporary directory, from the next start on.
+    pub fn move_to(&mut self, home: PathBuf) {
+        self.home = home;
     }
 
     /// The home.

@@ -6,11 +6,13 @@
 mod demo;
 mod events;
 mod exits;
+mod full_disk;
 mod garbage;
 mod kill;
 mod once;
 mod requests;
 mod restart;
+mod secrets;
 mod talk;
 
 use serde_json::{Value, json};
