@@ -1,6 +1,6 @@
 //! A user's wishes, and the answers that are kept for their keys.
 
-use super::{first, refuse};
+use super::{Outcome, admit, invites, refuse};
 use crate::crypto::derive;
 use crate::crypto::hash::hash;
 use crate::discovery::invite::{BadLink, Invite};
@@ -26,8 +26,6 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
-
-type Outcome<T> = Result<Result<T, Refusal>, StoreError>;
 
 /// Unwraps a refusal inside a function that returns an [`Outcome`].
 macro_rules! allowed {
@@ -155,7 +153,7 @@ fn act(cx: &mut Cx<'_, '_, '_>, command: Command) -> Outcome<Answer> {
             None,
         ))),
         Command::Rename { name } => rename(cx, &name),
-        Command::Invite { uses, life } => first::invite(cx, uses, life.unwrap_or(INVITE_LIFE_S)),
+        Command::Invite { uses, life } => invites::make(cx, uses, life.unwrap_or(INVITE_LIFE_S)),
         Command::Add { link, name, note } => add(cx, &link, name, note),
         Command::Accept { name } => accept(cx, &name),
         Command::Decline { name } => decline(cx, &name),
@@ -303,7 +301,7 @@ fn add(
             None,
         )));
     }
-    let contact = first::take_up(cx, row, &invite, name, note)?;
+    let contact = invites::take_up(cx, row, &invite, name, note)?;
     Ok(contact.map(|contact| contact_answer(&contact)))
 }
 
@@ -323,7 +321,7 @@ fn accept(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
             contact.state = ContactState::Connected;
             let held = core::mem::take(&mut contact.held);
             contact::put(cx.tx, &contact);
-            first::welcome(cx, &contact)?;
+            admit::welcome(cx, &contact)?;
             for letter in held {
                 super::letters::take_in_held(cx, contact.no, &letter)?;
             }
