@@ -2,6 +2,7 @@
 
 mod accounts;
 mod admit;
+mod answers;
 mod arrival;
 mod commands;
 mod handshake;
