@@ -1,10 +1,11 @@
 //! Who is connected, how to reach the others, and when to try again.
 
+use super::items::{drop_item, items, put_item, put_state};
+use super::press::{Press, Ready};
+use super::pump::{schedule, sent};
+use super::queue::rewind;
 use super::receipts::{UNTRACKED, ended};
-use super::{
-    Cx, Item, OutState, Press, Ready, What, drop_item, items, may_send, pump, put_item, put_state,
-    rewind, schedule, state,
-};
+use super::{Cx, Item, OutState, What, may_send, pump, state};
 use crate::agenda::{self, Job};
 use crate::discovery::invite::InviteGet;
 use crate::feed::changes::ChangeKind;
@@ -479,12 +480,7 @@ fn resend(
     let no = contact.no;
     let mut any = false;
     let mut broken: Option<Item> = None;
-    let mut press = Press {
-        contact,
-        row,
-        device: *device,
-        session: None,
-    };
+    let mut press = Press::new(contact, row, *device);
     for (seq, mut item) in items(cx, no, device, 0, RESEND_LETTERS_MAX)? {
         if seq >= state.cursor {
             break;
@@ -507,7 +503,7 @@ fn resend(
         item.last_sent = Some(cx.at.now);
         item.sends += 1;
         put_item(cx, no, device, seq, &item);
-        super::sent(cx, no, device, &item)?;
+        sent(cx, no, device, &item)?;
         let sealed_at = item.sealed.as_ref().map_or(cx.at.now, |s| s.at);
         // Their letters come and ours are not receipted; or a repair is never answered.
         let old = cx.at.now.saturating_sub(sealed_at) > HOUR_MS;

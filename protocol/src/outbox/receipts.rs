@@ -1,6 +1,7 @@
 //! Receipts: gathered for a device, sent together; and what a received one means.
 
-use super::{Cx, What, drop_item, item_key, mid_key, put_state, state};
+use super::items::{drop_item, item_key, mid_key, put_state};
+use super::{Cx, What, state};
 use crate::agenda::{self, Job};
 use crate::feed::body::{Body, NO_LIST, Plain, Receipt, UsedList};
 use crate::feed::changes::ChangeKind;

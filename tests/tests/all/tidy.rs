@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Longest source file.
 const LINES_MAX: usize = 600;
 /// Files that still are longer. The list may only get shorter.
-const LONG: [&str; 2] = ["protocol/src/outbox/mod.rs", "protocol/src/query.rs"];
+const LONG: [&str; 1] = ["protocol/src/query.rs"];
 /// Modules of `protocol`: each uses only those to its left (`docs/ARCHITECTURE.md`).
 const ORDER: [&str; 19] = [
     "limits",
