@@ -2,9 +2,10 @@
 
 use super::{Cx, Item, What, reach};
 use crate::feed::body::{
-    Body, BundleBody, Lists, NO_LIST, PeerIds, Plain, Profile, UsedList, kind,
+    Body, BundleBody, Lists, NO_LIST, PeerIds, Plain, Profile, TypedBody, UsedList, kind,
 };
 use crate::feed::view;
+use crate::id::Mid;
 use crate::identity::account::conversation_id;
 use crate::identity::contact::ContactRow;
 use crate::identity::device;
@@ -23,7 +24,6 @@ pub(super) fn plain(
     item: &Item,
     first: bool,
 ) -> Result<Option<Plain>, StoreError> {
-    let own = &cx.own;
     let mut sent = None;
     let (body, clock) = match &item.what {
         What::Message { order } => match view::get(cx.tx, contact.no, order)? {
@@ -40,19 +40,29 @@ pub(super) fn plain(
         },
     };
     Ok(Some(Plain {
-        sender_list: own.list,
+        conversation: clock.map(|_| conversation_id(&cx.own.account, &contact.account)),
+        clock,
+        sent,
+        ..aside(cx, contact, item.mid, body)
+    }))
+}
+
+/// The plaintext of a body that stands outside the conversation.
+pub(super) fn aside(cx: &Cx<'_, '_, '_>, contact: &ContactRow, mid: Mid, body: TypedBody) -> Plain {
+    Plain {
+        sender_list: cx.own.list,
         recipient_list: contact.list.map_or(NO_LIST, |list| UsedList {
             version: list.version,
             hash: list.hash,
         }),
-        mid: item.mid,
-        conversation: clock.map(|_| conversation_id(&own.account, &contact.account)),
-        clock,
+        mid,
+        conversation: None,
+        clock: None,
         body,
         custody: None,
         timer: None,
-        sent,
-    }))
+        sent: None,
+    }
 }
 
 /// What is true of us now.

@@ -1,9 +1,10 @@
 //! Receipts: gathered for a device, sent together; and what a received one means.
 
 use super::items::{drop_item, item_key, mid_key, put_state};
+use super::plain::aside;
 use super::{Cx, What, state};
 use crate::agenda::{self, Job};
-use crate::feed::body::{Body, NO_LIST, Plain, Receipt, UsedList};
+use crate::feed::body::{Body, Receipt};
 use crate::feed::changes::ChangeKind;
 use crate::feed::view::{self, State};
 use crate::frame::Frame;
@@ -93,20 +94,8 @@ pub fn flush(cx: &mut Cx<'_, '_, '_>, no: ContactNo, device: &DeviceId) -> Resul
             mids: chunk.to_vec(),
             kind: Receipt::DELIVERED,
         });
-        let plain = Plain {
-            sender_list: cx.own.list,
-            recipient_list: contact.list.map_or(NO_LIST, |list| UsedList {
-                version: list.version,
-                hash: list.hash,
-            }),
-            mid: Mid::random(cx.at.rng),
-            conversation: None,
-            clock: None,
-            body: body.to_typed(),
-            custody: None,
-            timer: None,
-            sent: None,
-        };
+        let mid = Mid::random(cx.at.rng);
+        let plain = aside(cx, &contact, mid, body.to_typed());
         let Ok(letter) = session.seal(&encode(&plain), cx.at.now, cx.at.rng) else {
             return Ok(());
         };
