@@ -2,16 +2,18 @@
 
 use super::items::{OutState, drop_item, items, put_item, put_state};
 use super::press::{Press, Ready};
-use super::{Cx, Item, PAGE, What, is_online, may_send, state};
+use super::reach::connected;
+use super::{Cx, Item, PAGE, What, may_send, state};
 use crate::agenda::{self, Job};
 use crate::feed::changes::ChangeKind;
 use crate::feed::view::{self, State};
-use crate::id::DeviceId;
+use crate::id::{DeviceId, Peer};
 use crate::identity::contact::{self, ContactNo};
 use crate::limits::{RETRY_MS, WINDOW_LETTERS};
 use crate::output::Output;
 use crate::store::StoreError;
 use crate::time::Millis;
+use alloc::vec::Vec;
 
 /// Writes what waits for a device to its connection, sealing it first where needed, as far as the
 /// window allows. Does nothing while the device is away.
@@ -21,12 +23,12 @@ use crate::time::Millis;
 pub fn pump(cx: &mut Cx<'_, '_, '_>, no: ContactNo, device: &DeviceId) -> Result<(), StoreError> {
     let contact = contact::must(cx.tx, no)?;
     let row = contact::device(cx.tx, no, device)?;
-    let Some(peer) = row.peer.filter(|_| may_send(contact.state)) else {
-        return Ok(());
-    };
-    if !is_online(cx.tx, &peer)? {
+    if !may_send(contact.state) {
         return Ok(());
     }
+    let Some(peer) = connected(cx.tx, &row)? else {
+        return Ok(());
+    };
     let mut state = state(cx.tx, no, device)?;
     let mut press = Press::new(&contact, &row, *device);
     let mut wrote = false;
@@ -41,15 +43,7 @@ pub fn pump(cx: &mut Cx<'_, '_, '_>, no: ContactNo, device: &DeviceId) -> Result
             }
             match press.letter(cx, &mut item)? {
                 Ready::Frame(bytes) => {
-                    cx.out.push(Output::Send {
-                        to: peer,
-                        id: seq,
-                        bytes,
-                    });
-                    item.last_sent = Some(cx.at.now);
-                    item.sends += 1;
-                    put_item(cx, no, device, seq, &item);
-                    sent(cx, no, device, &item)?;
+                    write(cx, no, device, peer, (seq, &mut item), bytes)?;
                     state.current.retain(|(_, queued)| *queued != seq);
                     state.cursor = seq + 1;
                     state.flying += 1;
@@ -73,6 +67,22 @@ pub fn pump(cx: &mut Cx<'_, '_, '_>, no: ContactNo, device: &DeviceId) -> Result
     Ok(())
 }
 
+/// Hands the frame of an item to the connection, and notes that.
+pub(super) fn write(
+    cx: &mut Cx<'_, '_, '_>,
+    no: ContactNo,
+    device: &DeviceId,
+    to: Peer,
+    (seq, item): (u64, &mut Item),
+    bytes: Vec<u8>,
+) -> Result<(), StoreError> {
+    cx.out.push(Output::Send { to, id: seq, bytes });
+    item.last_sent = Some(cx.at.now);
+    item.sends += 1;
+    put_item(cx, no, device, seq, item);
+    sent(cx, no, device, item)
+}
+
 /// Makes sure that the device is looked after at `at` or before.
 pub(super) fn schedule(
     cx: &mut Cx<'_, '_, '_>,
@@ -94,7 +104,7 @@ pub(super) fn schedule(
 }
 
 /// Notes that a message was written to a connection.
-pub(super) fn sent(
+fn sent(
     cx: &mut Cx<'_, '_, '_>,
     no: ContactNo,
     device: &DeviceId,

@@ -2,6 +2,7 @@
 
 use super::items::{drop_item, item_key, mid_key, put_state};
 use super::plain::aside;
+use super::reach::connected;
 use super::{Cx, What, state};
 use crate::agenda::{self, Job};
 use crate::feed::body::{Body, Receipt};
@@ -72,11 +73,8 @@ pub fn flush(cx: &mut Cx<'_, '_, '_>, no: ContactNo, device: &DeviceId) -> Resul
     };
     let contact = contact::must(cx.tx, no)?;
     let row = contact::device(cx.tx, no, device)?;
-    let online = match row.peer {
-        Some(peer) => super::is_online(cx.tx, &peer)?.then_some(peer),
-        None => None,
-    };
-    let Some(peer) = online.filter(|_| contact.state == ContactState::Connected) else {
+    let Some(peer) = connected(cx.tx, &row)?.filter(|_| contact.state == ContactState::Connected)
+    else {
         return Ok(());
     };
     let Some(sending) = row.sending() else {
