@@ -4,7 +4,7 @@ use super::people::reach;
 use super::talk::by_id;
 use super::{NextStep, Step, What, WhyView};
 use crate::feed::view::{MessageRow, Trail};
-use crate::id::Mid;
+use crate::id::{DeviceId, Mid};
 use crate::identity::contact::{ContactRow, INVITER};
 use crate::input::DialError;
 use crate::outbox::{self, DialRow, DialWhat};
@@ -13,9 +13,23 @@ use crate::store::{Read, StoreError};
 use crate::time::Millis;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
 
-/// The custody story of a message.
+/// Where a step stands in the story among those of the same moment.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    Reaching,
+    Sealed,
+    Sent,
+    Retried,
+    Lost,
+    Delivered,
+    Read,
+    Ended,
+}
+
+/// The custody story of a message: steps in order of time, and of the story within a moment.
 ///
 /// # Errors
 /// [`StoreError`] if the disk fails.
@@ -23,46 +37,48 @@ pub fn why(store: &dyn Read, id: &Mid, now: Millis) -> Result<Option<WhyView>, S
     let Some((own, contact, row)) = by_id(store, id)? else {
         return Ok(None);
     };
-    let mut view = WhyView {
+    let (to, mut steps, next) = if row.mine {
+        let steps = our_story(store, &contact, &row)?;
+        let next = next_step(store, &contact, &row, now)?;
+        (contact.name, steps, next)
+    } else {
+        (own.name, their_story(own.device, &row), None)
+    };
+    // Stable: dials of one moment keep the order of their log.
+    steps.sort_by_key(|(turn, step)| (step.at, *turn));
+    Ok(Some(WhyView {
         id: *id,
         state: row.state,
-        to: if row.mine {
-            contact.name.clone()
-        } else {
-            own.name
-        },
-        steps: Vec::new(),
-        next: None,
+        to,
+        steps: steps.into_iter().map(|(_, step)| step).collect(),
+        next,
+    }))
+}
+
+fn their_story(device: DeviceId, row: &MessageRow) -> Vec<(Turn, Step)> {
+    let step = |at, what, reason: &str| Step {
+        at,
+        what,
+        device: Some(device),
+        reason: Some(reason.to_string()),
     };
-    if row.mine {
-        our_story(store, &contact, &row, now, &mut view)?;
-    } else {
-        let step = |at, what, reason: &str| Step {
-            at,
-            what,
-            device: Some(own.device),
-            reason: Some(reason.to_string()),
-        };
-        view.steps
-            .push(step(row.at, What::Delivered, "stored on this device"));
-        view.steps.extend(
-            row.read_at
-                .map(|at| step(at, What::Read, "read on this device")),
-        );
-    }
-    view.steps.sort_by_key(|step| step.at);
-    Ok(Some(view))
+    let stored = step(row.at, What::Delivered, "stored on this device");
+    let read = row
+        .read_at
+        .map(|at| step(at, What::Read, "read on this device"));
+    let mut steps = vec![(Turn::Delivered, stored)];
+    steps.extend(read.map(|step| (Turn::Read, step)));
+    steps
 }
 
 fn our_story(
     store: &dyn Read,
     contact: &ContactRow,
     row: &MessageRow,
-    now: Millis,
-    view: &mut WhyView,
-) -> Result<(), StoreError> {
+) -> Result<Vec<(Turn, Step)>, StoreError> {
+    let mut steps = Vec::new();
     for trail in &row.trails {
-        trail_steps(trail, &mut view.steps);
+        trail_steps(trail, &mut steps);
     }
     // Until the first write the story is that of reaching the contact at all.
     let first_sent = row.trails.iter().filter_map(|trail| trail.sent_at).min();
@@ -74,16 +90,15 @@ fn our_story(
     };
     for dial in outbox::dials(store, contact.no)? {
         if dial.at >= row.at && dial.at <= until {
-            view.steps.extend(dial_step(&dial));
+            steps.extend(dial_step(&dial));
         }
     }
     match row.state {
-        State::Expired => view.steps.push(ending(row, contact, What::Expired)),
-        State::Refused => view.steps.push(ending(row, contact, What::Refused)),
+        State::Expired => steps.push((Turn::Ended, ending(row, contact, What::Expired))),
+        State::Refused => steps.push((Turn::Ended, ending(row, contact, What::Refused))),
         _ => {}
     }
-    view.next = next_step(store, contact, row, now)?;
-    Ok(())
+    Ok(steps)
 }
 
 fn ending(row: &MessageRow, contact: &ContactRow, what: What) -> Step {
@@ -105,41 +120,44 @@ fn ending(row: &MessageRow, contact: &ContactRow, what: What) -> Step {
     }
 }
 
-fn trail_steps(trail: &Trail, steps: &mut Vec<Step>) {
-    let step = |at, what, reason: Option<&str>| Step {
-        at,
-        what,
-        device: trail.device,
-        reason: reason.map(String::from),
+fn trail_steps(trail: &Trail, steps: &mut Vec<(Turn, Step)>) {
+    let mut step = |turn, at: Option<Millis>, what, reason: Option<&str>| {
+        let device = trail.device;
+        let reason = reason.map(String::from);
+        steps.extend(at.map(|at| {
+            let step = Step {
+                at,
+                what,
+                device,
+                reason,
+            };
+            (turn, step)
+        }));
     };
-    steps.extend(trail.sealed_at.map(|at| step(at, What::Sealed, None)));
-    steps.extend(trail.sent_at.map(|at| step(at, What::Sent, None)));
-    if let (Some(at), true) = (trail.last_sent_at, trail.sends > 1) {
-        let times = format!("sent {} times in all", trail.sends);
-        steps.push(step(at, What::Retried, Some(&times)));
-    }
+    step(Turn::Sealed, trail.sealed_at, What::Sealed, None);
+    step(Turn::Sent, trail.sent_at, What::Sent, None);
+    let again = trail.last_sent_at.filter(|_| trail.sends > 1);
+    let times = format!("sent {} times in all", trail.sends);
+    step(Turn::Retried, again, What::Retried, Some(&times));
     let failed = "the connection ended before it was written";
-    steps.extend(
-        trail
-            .failed_at
-            .map(|at| step(at, What::Failed, Some(failed))),
-    );
-    steps.extend(trail.delivered_at.map(|at| step(at, What::Delivered, None)));
-    steps.extend(trail.read_at.map(|at| step(at, What::Read, None)));
+    step(Turn::Lost, trail.failed_at, What::Failed, Some(failed));
+    step(Turn::Delivered, trail.delivered_at, What::Delivered, None);
+    step(Turn::Read, trail.read_at, What::Read, None);
 }
 
-fn dial_step(dial: &DialRow) -> Option<Step> {
+fn dial_step(dial: &DialRow) -> Option<(Turn, Step)> {
     let device = (dial.device != INVITER).then_some(dial.device);
-    let step = |what, reason| {
-        Some(Step {
+    let step = |turn, what, reason| {
+        let step = Step {
             at: dial.at,
             what,
             device,
             reason: Some(reason),
-        })
+        };
+        Some((turn, step))
     };
     match &dial.what {
-        DialWhat::Dialed { addrs } => step(What::Dialed, addrs.join(", ")),
+        DialWhat::Dialed { addrs } => step(Turn::Reaching, What::Dialed, addrs.join(", ")),
         DialWhat::Failed { why, addrs } => {
             let why = match why {
                 DialError::Timeout => "nobody answered in time",
@@ -155,9 +173,13 @@ fn dial_step(dial: &DialRow) -> Option<Step> {
             } else {
                 format!(" at {}", addrs.join(", "))
             };
-            step(What::Failed, format!("{why}{place}"))
+            step(Turn::Reaching, What::Failed, format!("{why}{place}"))
         }
-        DialWhat::Down => step(What::Failed, "the connection was lost".to_string()),
+        DialWhat::Down => step(
+            Turn::Lost,
+            What::Failed,
+            "the connection was lost".to_string(),
+        ),
         DialWhat::Up { .. } => None,
     }
 }
