@@ -210,12 +210,7 @@ fn add(
             return accept(cx, &row.name);
         }
         Some(row) if row.state == ContactState::Blocked => {
-            return Ok(Err(refuse(
-                RefusalKind::Conflict,
-                "blocked",
-                "this contact is blocked",
-                Some("`waxwing accept NAME` takes the block back"),
-            )));
+            return Ok(Err(blocked(RefusalKind::Conflict)));
         }
         known => known,
     };
@@ -294,17 +289,21 @@ fn block(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
     Ok(Ok(contact_answer(&contact)))
 }
 
+fn blocked(kind: RefusalKind) -> Refusal {
+    refuse(
+        kind,
+        "blocked",
+        "this contact is blocked",
+        Some("`waxwing accept NAME` takes the block back"),
+    )
+}
+
 /// A contact to whom something may be said.
 fn addressee(cx: &Cx<'_, '_, '_>, name: &str) -> Outcome<ContactRow> {
     let contact = allowed!(known(cx, name)?);
     let refusal = match contact.state {
         ContactState::Pending | ContactState::Connected => return Ok(Ok(contact)),
-        ContactState::Blocked => refuse(
-            RefusalKind::Policy,
-            "blocked",
-            "this contact is blocked",
-            Some("`waxwing accept NAME` takes the block back"),
-        ),
+        ContactState::Blocked => blocked(RefusalKind::Policy),
         ContactState::Requested | ContactState::Declined => refuse(
             RefusalKind::Policy,
             "not_accepted",
