@@ -2,6 +2,7 @@
 
 mod crash;
 mod direct;
+mod e2e;
 mod golden;
 mod harness;
 mod privacy;
