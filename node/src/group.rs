@@ -13,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
+use waxwing_protocol::id::Peer;
 use waxwing_protocol::input::{Input, Moment, Settings};
 use waxwing_protocol::output::Output;
 use waxwing_protocol::store::{Batch, MemoryStore, Read, StoreError, Tx};
@@ -32,6 +33,8 @@ const GROUP_ASKS_MIN: usize = 16;
 const GROUP_WAKES_MAX: u32 = 4;
 /// A wake that did nothing and is due again at once waits this long.
 const IDLE_WAKE_MS: Millis = 100;
+/// Charged to a peer whose frame met a bug: more than any budget.
+const BUG_POINTS: u32 = 10_000;
 /// A call of the engine's door that takes longer is worth a line.
 const SLOW: Duration = Duration::from_millis(20);
 /// Undelivered frames that wait for the next group. The engine tries unanswered ones again by
@@ -391,7 +394,13 @@ fn handle(
         rng: &mut world.dice,
         settings: &world.settings,
     };
-    let outputs = (world.door)(tx, &mut moment, input)?;
+    let outputs = match &input {
+        Input::Frame { from, .. } => {
+            let from = *from;
+            guarded(tx, world.door, &mut moment, input, from)?
+        }
+        _ => (world.door)(tx, &mut moment, input)?,
+    };
     let took = began.elapsed();
     if took > SLOW {
         tracing::debug!(kind, ms = took.as_millis() as u64, "a slow step");
@@ -405,6 +414,33 @@ fn handle(
         }
     }
     Ok(())
+}
+
+/// A frame runs on a transaction of its own: one that meets a bug is dropped with all it wrote, and
+/// costs its sender the connection, not us the node.
+fn guarded(
+    tx: &mut Tx<'_>,
+    door: Door,
+    moment: &mut Moment<'_>,
+    input: Input,
+    from: Peer,
+) -> Result<Vec<Output>, StoreError> {
+    let mut inner = Tx::new(tx);
+    let met = catch_unwind(AssertUnwindSafe(|| door(&mut inner, moment, input)));
+    match met {
+        Ok(outputs) => {
+            let batch = inner.into_batch();
+            tx.absorb(batch);
+            outputs
+        }
+        Err(_) => {
+            tracing::error!("a frame met a bug and was dropped");
+            Ok(vec![Output::Penalty {
+                peer: from,
+                points: BUG_POINTS,
+            }])
+        }
+    }
 }
 
 /// Whoever asked may have gone; then nobody needs to know.

@@ -14,6 +14,7 @@ mod dice;
 mod disk;
 mod files;
 mod group;
+mod harden;
 pub mod home;
 mod keyfile;
 pub mod logs;
@@ -26,4 +27,5 @@ pub mod runtime;
 pub mod store;
 
 pub use disk::{DiskStatus, FREE_MIN_BYTES};
+pub use harden::harden;
 pub use node::{Node, Ready, StartError};

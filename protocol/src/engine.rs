@@ -1,8 +1,14 @@
 //! The one door in, the one list out.
 
+mod accounts;
+mod admit;
+mod answers;
+mod arrival;
 mod commands;
-mod first;
+mod handshake;
+mod invites;
 mod letters;
+mod repair;
 mod upkeep;
 
 use crate::agenda::{self, Job};
@@ -22,6 +28,9 @@ use alloc::vec::Vec;
 const NONSENSE: u32 = 10;
 /// Points for what a stranger may ask, but not often.
 const STRANGER: u32 = 2;
+
+/// What the user may do, or why not; the disk alone fails.
+type Outcome<T> = Result<Result<T, Refusal>, StoreError>;
 
 /// Takes one input against a transaction and returns what is to be done once it is durable.
 ///
@@ -106,9 +115,9 @@ fn before_the_account(
 fn frame(cx: &mut Cx<'_, '_, '_>, from: &Peer, bytes: &[u8]) -> Result<(), StoreError> {
     match Frame::open(bytes) {
         Ok(Frame::Letter(letter)) => letters::receive(cx, from, &letter),
-        Ok(Frame::Init(init)) => first::receive(cx, from, &init),
-        Ok(Frame::InviteGet(get)) => first::give_objects(cx, from, &get),
-        Ok(Frame::InviteObjects(objects)) => first::take_objects(cx, from, &objects),
+        Ok(Frame::Init(init)) => arrival::receive(cx, from, &init),
+        Ok(Frame::InviteGet(get)) => invites::give_objects(cx, from, &get),
+        Ok(Frame::InviteObjects(objects)) => invites::take_objects(cx, from, &objects),
         Err(_) => {
             penalise(cx, from, NONSENSE);
             Ok(())
@@ -127,7 +136,7 @@ fn wake(cx: &mut Cx<'_, '_, '_>) -> Result<(), StoreError> {
                 session,
                 n,
             } => {
-                first::repair(cx, no, &device, &session, n)?;
+                repair::repair(cx, no, &device, &session, n)?;
             }
             Job::Greet { from } => upkeep::greet(cx, from)?,
             Job::Tell { kind, from } => upkeep::tell(cx, kind, from)?,

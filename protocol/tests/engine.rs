@@ -1,189 +1,28 @@
 //! Two engines joined by hand: the shortest scenes, step by step. The simulator in `tests/` has
 //! the long ones.
 
-use std::collections::VecDeque;
-use waxwing_protocol::engine::handle;
-use waxwing_protocol::id::Peer;
-use waxwing_protocol::input::{Command, Input, Moment, Reach, Settings};
-use waxwing_protocol::output::{Answer, ContactState, Output, Refusal, State};
-use waxwing_protocol::query::{self, Page};
-use waxwing_protocol::store::{MemoryStore, Store, Tx};
+mod common;
 
-/// A generator for tests: reproducible, not secret.
-struct Dice(u64);
+use common::node::{Node, Pair};
+use waxwing_protocol::input::Command;
+use waxwing_protocol::output::{Answer, ContactState, State};
+use waxwing_protocol::query::{self, Page, What};
 
-impl rand_core::TryRng for Dice {
-    type Error = core::convert::Infallible;
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        self.try_next_u64().map(|n| n as u32)
-    }
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Ok(z ^ (z >> 31))
-    }
-    fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Self::Error> {
-        for chunk in dst.chunks_mut(8) {
-            let bytes = self.try_next_u64()?.to_le_bytes();
-            chunk.copy_from_slice(&bytes[..chunk.len()]);
-        }
-        Ok(())
-    }
-}
-impl rand_core::TryCryptoRng for Dice {}
-
-struct Node {
-    store: MemoryStore,
-    dice: Dice,
-    now: u64,
-    settings: Settings,
+/// Alice takes up a link of bob's and says who she is.
+fn meet(pair: &mut Pair, uses: u8) {
+    let link = pair.b.link(uses, None);
+    let add = Command::Add {
+        link,
+        name: None,
+        note: Some("hello it is me".into()),
+    };
+    pair.ask(true, add).unwrap();
 }
 
-impl Node {
-    fn new(seed: u64, name: &str) -> Self {
-        let mut node = Self {
-            store: MemoryStore::default(),
-            dice: Dice(seed),
-            now: 1_800_000_000_000,
-            settings: Settings::default(),
-        };
-        node.ask(Command::Create { name: name.into() }).unwrap();
-        let addr = format!(
-            "/ip4/127.0.0.1/udp/{seed}/quic-v1/p2p/{}",
-            waxwing_protocol::id::peer_to_text(&node.peer())
-        );
-        node.step(Input::Start { listen: vec![addr] });
-        node
-    }
-
-    fn step(&mut self, input: Input) -> Vec<Output> {
-        let mut tx = Tx::new(&self.store);
-        let mut at = Moment {
-            now: self.now,
-            rng: &mut self.dice,
-            settings: &self.settings,
-        };
-        let mut outputs = handle(&mut tx, &mut at, input).unwrap();
-        for _ in 0..8 {
-            let due = outputs
-                .iter()
-                .any(|o| matches!(o, Output::WakeAt(t) if *t <= self.now));
-            if !due {
-                break;
-            }
-            outputs.retain(|o| !matches!(o, Output::WakeAt(_)));
-            outputs.extend(handle(&mut tx, &mut at, Input::Wake).unwrap());
-        }
-        let batch = tx.into_batch();
-        self.store.apply(batch).unwrap();
-        outputs
-    }
-
-    fn ask(&mut self, command: Command) -> Result<Answer, Refusal> {
-        self.ask_all(command).0
-    }
-
-    fn ask_all(&mut self, command: Command) -> (Result<Answer, Refusal>, Vec<Output>) {
-        let mut outputs = self.step(Input::Command {
-            reply_to: 1,
-            key: None,
-            command,
-        });
-        let at = outputs
-            .iter()
-            .position(|o| matches!(o, Output::Reply { .. }))
-            .unwrap();
-        let Output::Reply { result, .. } = outputs.remove(at) else {
-            unreachable!()
-        };
-        (result, outputs)
-    }
-
-    fn peer(&self) -> Peer {
-        query::me(&self.store).unwrap().unwrap().peer
-    }
-
-    fn texts(&self, name: &str) -> Vec<String> {
-        let page = Page::default();
-        let messages = query::messages(&self.store, name, &page).unwrap().unwrap();
-        messages.into_iter().map(|m| m.text.unwrap()).collect()
-    }
-}
-
-/// Two nodes with a perfect connection between them.
-struct Pair {
-    a: Node,
-    b: Node,
-    joined: bool,
-    wires: VecDeque<(bool, Vec<u8>)>,
-}
-
-impl Pair {
-    fn new() -> Self {
-        Self {
-            a: Node::new(1, "alice"),
-            b: Node::new(2, "bob"),
-            joined: false,
-            wires: VecDeque::new(),
-        }
-    }
-
-    fn node(&mut self, a: bool) -> &mut Node {
-        if a { &mut self.a } else { &mut self.b }
-    }
-
-    fn perform(&mut self, a: bool, outputs: Vec<Output>) {
-        for output in outputs {
-            match output {
-                Output::Send { bytes, .. } if self.joined => self.wires.push_back((!a, bytes)),
-                Output::Dial { .. } if !self.joined => {
-                    self.joined = true;
-                    for side in [true, false] {
-                        let peer = self.node(!side).peer();
-                        let out = self.node(side).step(Input::Up {
-                            peer,
-                            how: Reach::Direct,
-                        });
-                        self.perform(side, out);
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn settle(&mut self) {
-        while let Some((a, bytes)) = self.wires.pop_front() {
-            let from = self.node(!a).peer();
-            let out = self.node(a).step(Input::Frame { from, bytes });
-            self.perform(a, out);
-        }
-    }
-
-    fn ask(&mut self, a: bool, command: Command) -> Result<Answer, Refusal> {
-        let (result, out) = self.node(a).ask_all(command);
-        self.perform(a, out);
-        self.settle();
-        result
-    }
-
-    fn meet(&mut self, uses: u8) {
-        let answer = self
-            .ask(false, Command::Invite { uses, life: None })
-            .unwrap();
-        let Answer::Invite { link, .. } = answer else {
-            panic!("{answer:?}")
-        };
-        let add = Command::Add {
-            link,
-            name: None,
-            note: Some("hello it is me".into()),
-        };
-        self.ask(true, add).unwrap();
-    }
+fn texts(node: &Node, name: &str) -> Vec<String> {
+    let page = Page::default();
+    let messages = query::messages(&node.store, name, &page).unwrap().unwrap();
+    messages.into_iter().map(|m| m.text.unwrap()).collect()
 }
 
 fn state(node: &Node, name: &str) -> ContactState {
@@ -193,7 +32,7 @@ fn state(node: &Node, name: &str) -> ContactState {
 #[test]
 fn a_one_use_link_connects_two_people_and_they_talk() {
     let mut pair = Pair::new();
-    pair.meet(1);
+    meet(&mut pair, 1);
     assert_eq!(state(&pair.a, "bob"), ContactState::Connected);
     assert_eq!(state(&pair.b, "alice"), ContactState::Connected);
     let mut last = None;
@@ -215,7 +54,7 @@ fn a_one_use_link_connects_two_people_and_they_talk() {
         assert_eq!(sent.state, State::Delivered, "message {i}");
         last = Some(id);
     }
-    assert_eq!(pair.a.texts("bob"), pair.b.texts("alice"));
+    assert_eq!(texts(&pair.a, "bob"), texts(&pair.b, "alice"));
     assert_eq!(
         query::contact(&pair.b.store, "alice")
             .unwrap()
@@ -270,7 +109,7 @@ fn a_one_use_link_connects_two_people_and_they_talk() {
 #[test]
 fn a_counted_link_asks_first() {
     let mut pair = Pair::new();
-    pair.meet(3);
+    meet(&mut pair, 3);
     let requests = query::requests(&pair.b.store).unwrap();
     assert_eq!(requests.len(), 1);
     assert_eq!(
@@ -295,7 +134,7 @@ fn a_counted_link_asks_first() {
     )
     .unwrap();
     assert_eq!(state(&pair.a, "bob"), ContactState::Connected);
-    assert_eq!(pair.b.texts("alice"), ["are you there?"]);
+    assert_eq!(texts(&pair.b, "alice"), ["are you there?"]);
     let story = query::messages(&pair.a.store, "bob", &Page::default())
         .unwrap()
         .unwrap();
@@ -304,4 +143,22 @@ fn a_counted_link_asks_first() {
         .unwrap()
         .unwrap();
     assert!(why.steps.len() >= 3, "{why:?}");
+}
+
+#[test]
+fn what_happened_in_one_moment_is_told_in_its_natural_order() {
+    let mut pair = Pair::new();
+    pair.meet(1);
+    pair.part();
+    pair.say(true, "are you back?");
+    let sent = query::messages(&pair.a.store, "bob", &Page::default());
+    let id = sent.unwrap().unwrap()[0].id;
+    // The next dial succeeds in the moment in which it is made, and brings the message over.
+    pair.pass(60_000);
+    let why = query::why(&pair.a.store, &id, pair.a.now).unwrap().unwrap();
+    let words: Vec<What> = why.steps.iter().map(|step| step.what).collect();
+    let story = [What::Dialed, What::Sealed, What::Sent, What::Delivered];
+    assert!(words.ends_with(&story), "{why:?}");
+    let last = &why.steps[why.steps.len() - story.len()..];
+    assert!(last.iter().all(|step| step.at == pair.a.now), "{why:?}");
 }

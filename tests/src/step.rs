@@ -5,6 +5,7 @@ use crate::world::World;
 use waxwing_protocol::id::Mid;
 use waxwing_protocol::input::Command;
 use waxwing_protocol::output::ContactState;
+use waxwing_protocol::query::ContactView;
 use waxwing_protocol::time::Millis;
 
 /// One thing to do. People are named by their place in the world; petnames are looked up when the
@@ -265,22 +266,19 @@ impl World {
 
     /// What `by` calls `whom`; only somebody who may be written to.
     pub fn petname(&mut self, by: Who, whom: Who) -> Option<String> {
-        let account = self.people.get(whom)?.account?;
-        let contacts = self.ask(by, |engine, store| engine.contacts(store))?;
-        contacts
-            .into_iter()
-            .find(|c| c.account == account)
-            .map(|c| c.name)
+        self.listed(by, whom).map(|contact| contact.name)
     }
 
     /// How `whom` stands with `by`.
     pub fn standing(&mut self, by: Who, whom: Who) -> Option<ContactState> {
+        self.listed(by, whom).map(|contact| contact.state)
+    }
+
+    /// `whom` among the contacts of `by`.
+    fn listed(&mut self, by: Who, whom: Who) -> Option<ContactView> {
         let account = self.people.get(whom)?.account?;
         let contacts = self.ask(by, |engine, store| engine.contacts(store))?;
-        contacts
-            .into_iter()
-            .find(|c| c.account == account)
-            .map(|c| c.state)
+        contacts.into_iter().find(|c| c.account == account)
     }
 
     fn oldest_request(&mut self, by: Who) -> Option<(String, Who)> {

@@ -71,6 +71,7 @@ fn on_off(text: &str) -> Result<bool, String> {
 pub async fn run(up: Up, home: PathBuf, verbose: u8, out: Out) -> Result<(), CliError> {
     waxwing_node::logs::init(level(up.log_level.as_deref(), verbose), out.is_json())
         .map_err(|error| CliError::new(Kind::Usage, "log_level", error.to_string()))?;
+    waxwing_node::harden();
     let signals =
         |error| CliError::failed("signals", format!("cannot listen for signals: {error}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;

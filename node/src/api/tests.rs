@@ -33,6 +33,37 @@ struct Node {
     _listen: watch::Sender<Vec<String>>,
 }
 
+fn config(home: &TempDir, addr: Ipv4Addr) -> ApiConfig {
+    ApiConfig {
+        addr: SocketAddr::from((addr, 0)),
+        socket: home.path().join("api.sock"),
+        token: TOKEN.to_owned(),
+    }
+}
+
+fn state(
+    asks: mpsc::Sender<Ask>,
+    cursors: watch::Receiver<u64>,
+    listen: watch::Receiver<Vec<String>>,
+) -> ApiState {
+    ApiState {
+        handle: EngineHandle::new(asks, cursors),
+        info: NodeInfo {
+            listen,
+            started: Instant::now(),
+        },
+        disk: None,
+    }
+}
+
+/// What the API is given when its engine has gone.
+fn orphan() -> ApiState {
+    let (asks, _) = mpsc::channel(1);
+    let (_, cursors) = watch::channel(0);
+    let (_, listen) = watch::channel(Vec::new());
+    state(asks, cursors, listen)
+}
+
 impl Node {
     async fn start(script: impl Fn(&Command) -> Result<Answer, Refusal> + Send + 'static) -> Self {
         let (asks, mut asked) = mpsc::channel(16);
@@ -59,19 +90,8 @@ impl Node {
             }
         });
         let home = tempfile::tempdir().unwrap();
-        let config = ApiConfig {
-            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            socket: home.path().join("api.sock"),
-            token: TOKEN.to_owned(),
-        };
-        let state = ApiState {
-            handle: EngineHandle::new(asks, cursors),
-            info: NodeInfo {
-                listen: listens,
-                started: Instant::now(),
-            },
-            disk: None,
-        };
+        let config = config(&home, Ipv4Addr::LOCALHOST);
+        let state = state(asks, cursors, listens);
         Self {
             server: serve(config, state).await.unwrap(),
             told,

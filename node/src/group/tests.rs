@@ -53,6 +53,13 @@ fn door(tx: &mut Tx<'_>, at: &mut Moment<'_>, input: Input) -> Result<Vec<Output
             ]);
             (name, outputs)
         }
+        Input::Frame { bytes, .. } if bytes == b"bug" => {
+            tx.put(
+                Key::new(Table::Change, *b"log", [0xff; 8]),
+                &"half".to_owned(),
+            );
+            panic!("a frame that meets a bug")
+        }
         other => (super::kind(&other).to_owned(), Vec::new()),
     };
     let number = tx.count_up("log")?;
@@ -119,7 +126,9 @@ impl Network for Wire {
 
     fn dial(&self, _: Peer, _: Vec<String>) {}
 
-    fn penalty(&self, _: Peer, _: u32) {}
+    fn penalty(&self, _: Peer, points: u32) {
+        self.0.lock().unwrap().push(format!("penalty {points}"));
+    }
 }
 
 struct Stage {
@@ -336,4 +345,20 @@ async fn a_full_disk_is_read_only_until_there_is_room_and_forgets_nobody() {
     let told = words(&handle).await;
     assert_eq!(told.iter().filter(|word| *word == "up").count(), 1);
     assert!(told.contains(&"fits".to_owned()));
+}
+
+#[tokio::test]
+async fn a_frame_that_meets_a_bug_costs_its_sender_the_connection_and_us_nothing() {
+    let stage = Stage::new().await;
+    let handle = stage.handle();
+    for bytes in [b"good".to_vec(), b"bug".to_vec(), b"good".to_vec()] {
+        let from = alice();
+        handle.input(Input::Frame { from, bytes }).await.unwrap();
+    }
+    // What the bad frame wrote before it fell is gone with it.
+    settle(&handle, &["start", "frame", "frame"]).await;
+    rename(&handle, "alive").await.unwrap();
+    let story = stage.story.lock().unwrap().clone();
+    let charged = format!("penalty {}", super::BUG_POINTS);
+    assert_eq!(story.iter().filter(|line| **line == charged).count(), 1);
 }

@@ -1,33 +1,26 @@
-//! A user's wishes, and the answers that are kept for their keys.
+//! A user's wishes.
 
-use super::{first, refuse};
-use crate::crypto::derive;
-use crate::crypto::hash::hash;
+use super::{Outcome, admit, answers, invites, refuse};
 use crate::discovery::invite::{BadLink, Invite};
 use crate::feed::body::{Body, Reaction, Receipt, Text, TypedBody, kind};
 use crate::feed::changes::ChangeKind;
 use crate::feed::view::{self, MessageRow, ReactionRow, State};
-use crate::id::{B32, Mid};
+use crate::id::Mid;
 use crate::identity::account::parse_address;
 use crate::identity::contact::{self, ContactRow, ContactState, clean_name};
 use crate::identity::device;
 use crate::input::{Command, Moment};
 use crate::limits::{
-    CONTACTS_MAX, INVITE_LIFE_S, KEY_BYTES_MAX, KEY_KEEP_MS, NAME_BYTES_MAX,
-    OUTBOX_PER_CONTACT_MAX, PENDING_MESSAGES_MAX, REACTION_BYTES_MAX, READ_MAX, RECEIPT_MIDS_MAX,
-    TEXT_BYTES_MAX,
+    CONTACTS_MAX, INVITE_LIFE_S, NAME_BYTES_MAX, OUTBOX_PER_CONTACT_MAX, PENDING_MESSAGES_MAX,
+    REACTION_BYTES_MAX, READ_MAX, RECEIPT_MIDS_MAX, TEXT_BYTES_MAX,
 };
 use crate::outbox::{self, Cx, What};
 use crate::output::{Answer, Refusal, RefusalKind};
 use crate::store::{Key, ReadExt, StoreError, Table, Tx};
-use crate::time::{Millis, secs};
-use crate::wire::codec::encode;
+use crate::time::secs;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use minicbor::{Decode, Encode};
-
-type Outcome<T> = Result<Result<T, Refusal>, StoreError>;
 
 /// Unwraps a refusal inside a function that returns an [`Outcome`].
 macro_rules! allowed {
@@ -37,40 +30,6 @@ macro_rules! allowed {
             Err(refusal) => return Ok(Err(refusal)),
         }
     };
-}
-
-#[derive(Encode, Decode)]
-struct AnswerRow {
-    #[n(0)]
-    command: B32,
-    #[n(1)]
-    answer: Answer,
-}
-
-fn answer_key(key: &str) -> Key {
-    Key::one(Table::Answer, key)
-}
-
-/// Answers in order of age, to be forgotten after a day.
-fn age_key(at: Millis, key: &str) -> Key {
-    let mark = hash(derive::COMMAND, &[key.as_bytes()]);
-    Key::new(
-        Table::Answer,
-        [0u8],
-        [&at.to_be_bytes()[..], &mark.0[..8]].concat(),
-    )
-}
-
-/// Scope and bound of the answers to forget.
-pub(super) fn old_answers(now: Millis) -> crate::store::Span {
-    let until = now.saturating_sub(KEY_KEEP_MS).to_be_bytes();
-    crate::store::Span::all(Table::Answer, [0u8], crate::limits::SWEEP_ROWS).until(until)
-}
-
-/// Forgets the answer that an age row names.
-pub(super) fn forget_answer(tx: &mut Tx<'_>, suffix: Vec<u8>, key: &str) {
-    tx.delete(answer_key(key));
-    tx.delete(Key::new(Table::Answer, [0u8], suffix));
 }
 
 /// Makes the account.
@@ -83,37 +42,16 @@ pub(super) fn create(
 ) -> Outcome<Answer> {
     let name = allowed!(fit_name(name));
     if let Some(key) = &key {
-        allowed!(fit_key(key));
+        allowed!(answers::fit_key(key));
     }
     let own = device::create(tx, name, secs(at.now), at.rng)?;
     let answer = Answer::Account {
         account: own.account,
     };
     if let Some(key) = key {
-        keep_answer(tx, at.now, &key, command_mark(command), &answer);
+        answers::keep(tx, at.now, &key, answers::mark(command), &answer);
     }
     Ok(Ok(answer))
-}
-
-fn command_mark(command: &Command) -> B32 {
-    hash(derive::COMMAND, &[&encode(command)])
-}
-
-fn fit_key(key: &str) -> Result<(), Refusal> {
-    if key.is_empty() || key.len() > KEY_BYTES_MAX || key.starts_with('\0') {
-        let message = format!("an idempotency key has 1 to {KEY_BYTES_MAX} bytes");
-        return Err(refuse(RefusalKind::Invalid, "bad_key", &message, None));
-    }
-    Ok(())
-}
-
-fn keep_answer(tx: &mut Tx<'_>, now: Millis, key: &str, command: B32, answer: &Answer) {
-    let row = AnswerRow {
-        command,
-        answer: answer.clone(),
-    };
-    tx.put(answer_key(key), &row);
-    tx.put(age_key(now, key), &String::from(key));
 }
 
 /// Acts once for a key and gives the same answer to every repetition.
@@ -125,23 +63,14 @@ pub(super) fn answer(
     let Some(key) = key else {
         return act(cx, command);
     };
-    allowed!(fit_key(&key));
-    let mark = command_mark(&command);
-    if let Some(row) = cx.tx.row::<AnswerRow>(&answer_key(&key))? {
-        return Ok(if row.command == mark {
-            Ok(row.answer)
-        } else {
-            Err(refuse(
-                RefusalKind::Conflict,
-                "key_reused",
-                "this idempotency key was used for another command",
-                Some("use a new key for a new command"),
-            ))
-        });
+    allowed!(answers::fit_key(&key));
+    let mark = answers::mark(&command);
+    if let Some(answer) = allowed!(answers::given(cx.tx, &key, &mark)?) {
+        return Ok(Ok(answer));
     }
     let result = act(cx, command)?;
     if let Ok(answer) = &result {
-        keep_answer(cx.tx, cx.at.now, &key, mark, answer);
+        answers::keep(cx.tx, cx.at.now, &key, mark, answer);
     }
     Ok(result)
 }
@@ -155,7 +84,7 @@ fn act(cx: &mut Cx<'_, '_, '_>, command: Command) -> Outcome<Answer> {
             None,
         ))),
         Command::Rename { name } => rename(cx, &name),
-        Command::Invite { uses, life } => first::invite(cx, uses, life.unwrap_or(INVITE_LIFE_S)),
+        Command::Invite { uses, life } => invites::make(cx, uses, life.unwrap_or(INVITE_LIFE_S)),
         Command::Add { link, name, note } => add(cx, &link, name, note),
         Command::Accept { name } => accept(cx, &name),
         Command::Decline { name } => decline(cx, &name),
@@ -281,12 +210,7 @@ fn add(
             return accept(cx, &row.name);
         }
         Some(row) if row.state == ContactState::Blocked => {
-            return Ok(Err(refuse(
-                RefusalKind::Conflict,
-                "blocked",
-                "this contact is blocked",
-                Some("`waxwing accept NAME` takes the block back"),
-            )));
+            return Ok(Err(blocked(RefusalKind::Conflict)));
         }
         known => known,
     };
@@ -303,7 +227,7 @@ fn add(
             None,
         )));
     }
-    let contact = first::take_up(cx, row, &invite, name, note)?;
+    let contact = invites::take_up(cx, row, &invite, name, note)?;
     Ok(contact.map(|contact| contact_answer(&contact)))
 }
 
@@ -323,7 +247,7 @@ fn accept(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
             contact.state = ContactState::Connected;
             let held = core::mem::take(&mut contact.held);
             contact::put(cx.tx, &contact);
-            first::welcome(cx, &contact)?;
+            admit::welcome(cx, &contact)?;
             for letter in held {
                 super::letters::take_in_held(cx, contact.no, &letter)?;
             }
@@ -365,17 +289,21 @@ fn block(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
     Ok(Ok(contact_answer(&contact)))
 }
 
+fn blocked(kind: RefusalKind) -> Refusal {
+    refuse(
+        kind,
+        "blocked",
+        "this contact is blocked",
+        Some("`waxwing accept NAME` takes the block back"),
+    )
+}
+
 /// A contact to whom something may be said.
 fn addressee(cx: &Cx<'_, '_, '_>, name: &str) -> Outcome<ContactRow> {
     let contact = allowed!(known(cx, name)?);
     let refusal = match contact.state {
         ContactState::Pending | ContactState::Connected => return Ok(Ok(contact)),
-        ContactState::Blocked => refuse(
-            RefusalKind::Policy,
-            "blocked",
-            "this contact is blocked",
-            Some("`waxwing accept NAME` takes the block back"),
-        ),
+        ContactState::Blocked => blocked(RefusalKind::Policy),
         ContactState::Requested | ContactState::Declined => refuse(
             RefusalKind::Policy,
             "not_accepted",

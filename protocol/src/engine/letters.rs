@@ -1,7 +1,7 @@
 //! Letters of sessions: opened once, taken in, receipted.
 
-use super::first::{keep_account, schedule_repair, seen};
-use super::{NONSENSE, penalise};
+use super::accounts::keep_account;
+use super::{NONSENSE, penalise, repair};
 use crate::crypto::hash::hash16;
 use crate::feed::body::{Body, Lists, PeerIds, Plain, Profile, Repair, kind};
 use crate::feed::changes::ChangeKind;
@@ -62,7 +62,7 @@ fn trouble(
     n: u32,
 ) -> Result<(), StoreError> {
     match contact::by_peer(cx.tx, from)? {
-        Some((no, device)) if device != INVITER => schedule_repair(cx, no, &device, session, n),
+        Some((no, device)) if device != INVITER => repair::schedule(cx, no, &device, session, n),
         _ => {
             penalise(cx, from, NONSENSE);
             Ok(())
@@ -545,4 +545,13 @@ fn take_bundle(
         contact::put_device(cx.tx, contact.no, device, &row);
     }
     Ok(())
+}
+
+/// A row that says a letter was seen.
+const fn seen(now: u64, mid: Option<Mid>) -> SeenRow {
+    SeenRow {
+        at: now,
+        mid,
+        receipted_at: now,
+    }
 }

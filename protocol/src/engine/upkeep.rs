@@ -1,7 +1,7 @@
 //! What time brings: starts, rotations, expiries, sweeps. Each step is bounded; the agenda
 //! carries on.
 
-use super::commands;
+use super::answers;
 use crate::agenda::{self, Job};
 use crate::discovery::invite::{self, InviteRow};
 use crate::feed::body::kind;
@@ -107,10 +107,10 @@ pub(super) fn hourly(cx: &mut Cx<'_, '_, '_>, set: Millis) -> Result<(), StoreEr
     list(cx)?;
     invites(cx)?;
     let more_changes = changes::trim(cx.tx, now)?;
-    let old = cx.tx.rows::<String>(&commands::old_answers(now))?;
+    let old = cx.tx.rows::<String>(&answers::old(now))?;
     let more_answers = old.len() == SWEEP_ROWS;
     for (suffix, key) in old {
-        commands::forget_answer(cx.tx, suffix, &key);
+        answers::forget(cx.tx, suffix, &key);
     }
     let swept: Millis = cx.tx.row(&sweep_key())?.unwrap_or(0);
     if now.saturating_sub(swept) >= DAY_MS || swept > now {

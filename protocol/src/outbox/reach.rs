@@ -1,10 +1,11 @@
 //! Who is connected, how to reach the others, and when to try again.
 
+use super::items::{drop_item, items, put_state};
+use super::press::{Press, Ready};
+use super::pump::{schedule, write};
+use super::queue::rewind;
 use super::receipts::{UNTRACKED, ended};
-use super::{
-    Cx, Item, OutState, Press, Ready, What, drop_item, items, may_send, pump, put_item, put_state,
-    rewind, schedule, state,
-};
+use super::{Cx, Item, OutState, What, may_send, pump, state};
 use crate::agenda::{self, Job};
 use crate::discovery::invite::InviteGet;
 use crate::feed::changes::ChangeKind;
@@ -120,6 +121,17 @@ pub fn reach_of(store: &(impl ReadExt + ?Sized), peer: &Peer) -> Result<Option<R
 /// [`StoreError`] if the disk fails.
 pub fn is_online(store: &(impl ReadExt + ?Sized), peer: &Peer) -> Result<bool, StoreError> {
     Ok(reach_of(store, peer)?.is_some())
+}
+
+/// The peer of a device, if that is connected right now.
+pub(super) fn connected(
+    store: &(impl ReadExt + ?Sized),
+    row: &DeviceRow,
+) -> Result<Option<Peer>, StoreError> {
+    match row.peer {
+        Some(peer) => Ok(is_online(store, &peer)?.then_some(peer)),
+        None => Ok(None),
+    }
 }
 
 /// Our addresses.
@@ -342,11 +354,7 @@ pub fn attend(
         put_state(cx, no, device, &state);
         return Ok(());
     }
-    let online = match row.peer {
-        Some(peer) => is_online(cx.tx, &peer)?.then_some(peer),
-        None => None,
-    };
-    match (online, row.peer) {
+    match (connected(cx.tx, &row)?, row.peer) {
         (Some(peer), _) => {
             let again = resend(cx, &contact, &row, device, &peer, &mut state)?;
             if again || state.waiting > 0 {
@@ -479,12 +487,7 @@ fn resend(
     let no = contact.no;
     let mut any = false;
     let mut broken: Option<Item> = None;
-    let mut press = Press {
-        contact,
-        row,
-        device: *device,
-        session: None,
-    };
+    let mut press = Press::new(contact, row, *device);
     for (seq, mut item) in items(cx, no, device, 0, RESEND_LETTERS_MAX)? {
         if seq >= state.cursor {
             break;
@@ -499,15 +502,7 @@ fn resend(
             continue;
         };
         any = true;
-        cx.out.push(Output::Send {
-            to: *peer,
-            id: seq,
-            bytes,
-        });
-        item.last_sent = Some(cx.at.now);
-        item.sends += 1;
-        put_item(cx, no, device, seq, &item);
-        super::sent(cx, no, device, &item)?;
+        write(cx, no, device, *peer, (seq, &mut item), bytes)?;
         let sealed_at = item.sealed.as_ref().map_or(cx.at.now, |s| s.at);
         // Their letters come and ours are not receipted; or a repair is never answered.
         let old = cx.at.now.saturating_sub(sealed_at) > HOUR_MS;

@@ -1,8 +1,11 @@
 //! Receipts: gathered for a device, sent together; and what a received one means.
 
-use super::{Cx, What, drop_item, item_key, mid_key, put_state, state};
+use super::items::{drop_item, item_key, mid_key, put_state};
+use super::plain::aside;
+use super::reach::connected;
+use super::{Cx, What, state};
 use crate::agenda::{self, Job};
-use crate::feed::body::{Body, NO_LIST, Plain, Receipt, UsedList};
+use crate::feed::body::{Body, Receipt};
 use crate::feed::changes::ChangeKind;
 use crate::feed::view::{self, State};
 use crate::frame::Frame;
@@ -70,11 +73,8 @@ pub fn flush(cx: &mut Cx<'_, '_, '_>, no: ContactNo, device: &DeviceId) -> Resul
     };
     let contact = contact::must(cx.tx, no)?;
     let row = contact::device(cx.tx, no, device)?;
-    let online = match row.peer {
-        Some(peer) => super::is_online(cx.tx, &peer)?.then_some(peer),
-        None => None,
-    };
-    let Some(peer) = online.filter(|_| contact.state == ContactState::Connected) else {
+    let Some(peer) = connected(cx.tx, &row)?.filter(|_| contact.state == ContactState::Connected)
+    else {
         return Ok(());
     };
     let Some(sending) = row.sending() else {
@@ -92,20 +92,8 @@ pub fn flush(cx: &mut Cx<'_, '_, '_>, no: ContactNo, device: &DeviceId) -> Resul
             mids: chunk.to_vec(),
             kind: Receipt::DELIVERED,
         });
-        let plain = Plain {
-            sender_list: cx.own.list,
-            recipient_list: contact.list.map_or(NO_LIST, |list| UsedList {
-                version: list.version,
-                hash: list.hash,
-            }),
-            mid: Mid::random(cx.at.rng),
-            conversation: None,
-            clock: None,
-            body: body.to_typed(),
-            custody: None,
-            timer: None,
-            sent: None,
-        };
+        let mid = Mid::random(cx.at.rng);
+        let plain = aside(cx, &contact, mid, body.to_typed());
         let Ok(letter) = session.seal(&encode(&plain), cx.at.now, cx.at.rng) else {
             return Ok(());
         };

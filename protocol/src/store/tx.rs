@@ -60,6 +60,11 @@ impl<'a> Tx<'a> {
         Ok(value)
     }
 
+    /// Takes over the writes of a transaction that was begun on this one.
+    pub fn absorb(&mut self, batch: Batch) {
+        self.writes.extend(batch);
+    }
+
     /// Notes that a deadline was written.
     pub fn hint(&mut self, at: u64) {
         self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));

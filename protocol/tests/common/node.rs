@@ -183,6 +183,16 @@ impl Pair {
         }
     }
 
+    /// Ends the connection.
+    pub fn part(&mut self) {
+        self.joined = false;
+        for side in [true, false] {
+            let peer = self.node(!side).peer();
+            let out = self.node(side).step(Input::Down { peer });
+            self.perform(side, out);
+        }
+    }
+
     /// Carries frames until there are none.
     pub fn settle(&mut self) {
         while let Some((a, bytes)) = self.wires.pop_front() {

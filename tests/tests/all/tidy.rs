@@ -6,12 +6,6 @@ use std::path::{Path, PathBuf};
 
 /// Longest source file.
 const LINES_MAX: usize = 600;
-/// Files that still are longer. The list may only get shorter.
-const LONG: [&str; 3] = [
-    "protocol/src/engine/first.rs",
-    "protocol/src/outbox/mod.rs",
-    "protocol/src/query.rs",
-];
 /// Modules of `protocol`: each uses only those to its left (`docs/ARCHITECTURE.md`).
 const ORDER: [&str; 19] = [
     "limits",
@@ -188,20 +182,9 @@ fn no_source_file_is_too_long() {
     let long: Vec<String> = all
         .iter()
         .filter(|(_, text)| text.lines().count() > LINES_MAX)
-        .filter(|(path, _)| !LONG.contains(&shown(path).as_str()))
         .map(|(path, text)| format!("{}: {} lines", shown(path), text.lines().count()))
         .collect();
     assert!(long.is_empty(), "{long:#?}");
-}
-
-#[test]
-fn files_that_were_too_long_are_taken_off_the_list() {
-    let short = |path: &&str| {
-        let text = fs::read_to_string(root().join(path));
-        text.is_ok_and(|text| text.lines().count() <= LINES_MAX)
-    };
-    let short: Vec<_> = LONG.into_iter().filter(|path| short(path)).collect();
-    assert!(short.is_empty(), "no longer too long: {short:?}");
 }
 
 #[test]

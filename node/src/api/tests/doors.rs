@@ -360,58 +360,26 @@ async fn a_stale_socket_is_replaced_and_anything_else_is_not() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("api.sock");
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-    let state = || {
-        let (asks, _) = mpsc::channel(1);
-        let (_, cursors) = watch::channel(0);
-        let (_, listen) = watch::channel(Vec::new());
-        ApiState {
-            handle: EngineHandle::new(asks, cursors),
-            info: NodeInfo {
-                listen,
-                started: Instant::now(),
-            },
-            disk: None,
-        }
-    };
-    let config = |addr: [u8; 4]| ApiConfig {
-        addr: SocketAddr::from((addr, 0)),
-        socket: path.clone(),
-        token: TOKEN.to_owned(),
-    };
-    let server = serve(config([127, 0, 0, 1]), state()).await.unwrap();
+    let local = || config(&home, Ipv4Addr::LOCALHOST);
+    let server = serve(local(), orphan()).await.unwrap();
     assert!(UnixStream::connect(&path).await.is_ok());
     server.shutdown().await;
     assert!(!path.exists());
 
     std::fs::write(&path, "mine").unwrap();
-    let refused = serve(config([127, 0, 0, 1]), state()).await;
+    let refused = serve(local(), orphan()).await;
     assert!(matches!(refused, Err(ApiError::Socket { .. })));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
 
-    let refused = serve(config([0, 0, 0, 0]), state()).await;
+    let refused = serve(config(&home, Ipv4Addr::UNSPECIFIED), orphan()).await;
     assert!(matches!(refused, Err(ApiError::NotLoopback(_))));
 }
 
 #[tokio::test]
 async fn an_engine_that_is_gone_is_said_so() {
     let home = tempfile::tempdir().unwrap();
-    let (asks, _) = mpsc::channel(1);
-    let (_, cursors) = watch::channel(0);
-    let (_, listen) = watch::channel(Vec::new());
-    let config = ApiConfig {
-        addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        socket: home.path().join("api.sock"),
-        token: TOKEN.to_owned(),
-    };
-    let state = ApiState {
-        handle: EngineHandle::new(asks, cursors),
-        info: NodeInfo {
-            listen,
-            started: Instant::now(),
-        },
-        disk: None,
-    };
-    let server = serve(config, state).await.unwrap();
+    let config = config(&home, Ipv4Addr::LOCALHOST);
+    let server = serve(config, orphan()).await.unwrap();
     let stream = UnixStream::connect(home.path().join("api.sock"))
         .await
         .unwrap();

@@ -1,0 +1,103 @@
+//! Plaintexts: what an item says when it is sealed.
+
+use super::{Cx, Item, What, reach};
+use crate::feed::body::{
+    Body, BundleBody, Lists, NO_LIST, PeerIds, Plain, Profile, TypedBody, UsedList, kind,
+};
+use crate::feed::view;
+use crate::id::Mid;
+use crate::identity::account::conversation_id;
+use crate::identity::contact::ContactRow;
+use crate::identity::device;
+use crate::store::StoreError;
+use crate::time::{DAY_S, secs};
+use alloc::string::String;
+
+/// How long addresses that we tell are worth trying, in seconds.
+const ADDRS_LIFE_S: u64 = 30 * DAY_S;
+
+/// The plaintext of an item, or `None` if what it speaks of is gone. `first`: it has to fit a first
+/// flight.
+pub(super) fn plain(
+    cx: &Cx<'_, '_, '_>,
+    contact: &ContactRow,
+    item: &Item,
+    first: bool,
+) -> Result<Option<Plain>, StoreError> {
+    let mut sent = None;
+    let (body, clock) = match &item.what {
+        What::Message { order } => match view::get(cx.tx, contact.no, order)? {
+            Some(message) => {
+                sent = (message.sent != message.clock).then_some(message.sent);
+                (message.body, Some(message.clock))
+            }
+            None => return Ok(None),
+        },
+        What::Body { body, clock } => (body.clone(), *clock),
+        What::Current { kind, note } => match current(cx, *kind, note.clone(), first)? {
+            Some(body) => (body.to_typed(), None),
+            None => return Ok(None),
+        },
+    };
+    Ok(Some(Plain {
+        conversation: clock.map(|_| conversation_id(&cx.own.account, &contact.account)),
+        clock,
+        sent,
+        ..aside(cx, contact, item.mid, body)
+    }))
+}
+
+/// The plaintext of a body that stands outside the conversation.
+pub(super) fn aside(cx: &Cx<'_, '_, '_>, contact: &ContactRow, mid: Mid, body: TypedBody) -> Plain {
+    Plain {
+        sender_list: cx.own.list,
+        recipient_list: contact.list.map_or(NO_LIST, |list| UsedList {
+            version: list.version,
+            hash: list.hash,
+        }),
+        mid,
+        conversation: None,
+        clock: None,
+        body,
+        custody: None,
+        timer: None,
+        sent: None,
+    }
+}
+
+/// What is true of us now.
+fn current(
+    cx: &Cx<'_, '_, '_>,
+    kind: u16,
+    note: Option<String>,
+    first: bool,
+) -> Result<Option<Body>, StoreError> {
+    let own = &cx.own;
+    Ok(match kind {
+        kind::PROFILE => Some(Body::Profile(Profile {
+            name: own.name.clone(),
+            note,
+        })),
+        kind::PEER_IDS => Some(Body::PeerIds(PeerIds {
+            peer: own.peer,
+            addrs: if first {
+                reach::listening_first(cx.tx)?
+            } else {
+                reach::listening(cx.tx)?
+            },
+            expires: secs(cx.at.now) + ADDRS_LIFE_S,
+        })),
+        kind::BUNDLE => Some(Body::Bundle(BundleBody {
+            bundle: device::current_bundle(cx.tx)?,
+        })),
+        kind::LISTS => {
+            let objects = device::objects(cx.tx, own)?;
+            Some(Body::Lists(Lists {
+                statement: objects.statement,
+                list: objects.list,
+            }))
+        }
+        kind::BUNDLE_REQUEST => Some(Body::BundleRequest),
+        _ => None,
+    })
+}

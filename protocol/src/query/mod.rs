@@ -1,0 +1,14 @@
+//! Reading: what a person or a program sees. Pure functions of the store.
+
+mod people;
+mod talk;
+mod views;
+mod why;
+
+pub use people::{contact, contacts, me, network_seed, requests, status, words};
+pub use talk::{changes, message, messages};
+pub use views::{
+    Change, ChangeView, Changes, ContactView, Me, MessageView, NextStep, Page, ReactionView,
+    RequestView, StatusView, Step, What, WhyView,
+};
+pub use why::why;

@@ -1,0 +1,216 @@
+//! Messages, and the log of changes.
+
+use super::people::{contact_view, request_view};
+use super::{Change, ChangeView, Changes, MessageView, Page, ReactionView};
+use crate::feed::body::Body;
+use crate::feed::changes::{self, ChangeKind, ChangeRow};
+use crate::feed::view::{self, MessageRow};
+use crate::id::Mid;
+use crate::identity::contact::{self, ContactNo, ContactRow};
+use crate::identity::device::{self, OwnRow};
+use crate::limits::{READ_DEFAULT, READ_MAX};
+use crate::store::{Read, StoreError, Table};
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+/// Rows of the change log that one scan reads.
+const CHANGES_PAGE: usize = 512;
+
+/// Messages of a contact in canonical order, oldest first; `None`: no such contact.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn messages(
+    store: &dyn Read,
+    name: &str,
+    page: &Page,
+) -> Result<Option<Vec<MessageView>>, StoreError> {
+    let Some(row) = contact::by_name(store, name)? else {
+        return Ok(None);
+    };
+    let own = device::load(store)?.ok_or(StoreError::Damaged(Table::Own))?;
+    let limit = if page.limit == 0 {
+        READ_DEFAULT
+    } else {
+        page.limit.min(READ_MAX)
+    };
+    let before = match &page.before {
+        Some(mid) => view::places(store, mid)?
+            .into_iter()
+            .find(|place| place.no == row.no),
+        None => None,
+    };
+    let before = before.as_ref().map(|place| &place.order[..]);
+    let rows = match page.after {
+        Some(after) => arrived_after(store, row.no, after, before, limit)?,
+        None => view::newest(store, row.no, before, limit)?,
+    };
+    Ok(Some(
+        rows.iter()
+            .map(|message| message_view(&own, &row, message))
+            .collect(),
+    ))
+}
+
+/// One message by id.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn message(store: &dyn Read, id: &Mid) -> Result<Option<MessageView>, StoreError> {
+    let found = by_id(store, id)?;
+    Ok(found.map(|(own, contact, row)| message_view(&own, &contact, &row)))
+}
+
+/// Changes after a cursor (0: from the oldest), at most `limit`.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn changes(store: &dyn Read, after: u64, limit: usize) -> Result<Changes, StoreError> {
+    let oldest = changes::oldest(store)?;
+    if after.saturating_add(1) < oldest {
+        return Ok(Changes::Gone { oldest });
+    }
+    let Some(own) = device::load(store)? else {
+        return Ok(Changes::Rows(Vec::new()));
+    };
+    let mut views = Vec::new();
+    for (cursor, row) in changes::after(store, after, limit)? {
+        let at = row.at;
+        if let Some(change) = change_view(store, &own, row)? {
+            views.push(ChangeView { cursor, at, change });
+        }
+    }
+    Ok(Changes::Rows(views))
+}
+
+/// The newest messages of a conversation that the log names after a cursor.
+fn arrived_after(
+    store: &dyn Read,
+    no: ContactNo,
+    after: u64,
+    before: Option<&[u8]>,
+    limit: usize,
+) -> Result<Vec<MessageRow>, StoreError> {
+    let mut keys = BTreeSet::new();
+    let mut cursor = after;
+    loop {
+        let page = changes::after(store, cursor, CHANGES_PAGE)?;
+        let Some((last, _)) = page.last() else { break };
+        cursor = *last;
+        for (_, row) in page {
+            match row.kind {
+                ChangeKind::Message { no: whose, key }
+                    if whose == no && before.is_none_or(|before| &key[..] < before) =>
+                {
+                    keys.insert(key);
+                    if keys.len() > limit {
+                        keys.pop_first();
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut rows = Vec::with_capacity(keys.len());
+    for key in keys {
+        rows.extend(view::get(store, no, &key)?);
+    }
+    Ok(rows)
+}
+
+fn message_view(own: &OwnRow, contact: &ContactRow, row: &MessageRow) -> MessageView {
+    let who = |mine| {
+        if mine {
+            own.name.clone()
+        } else {
+            contact.name.clone()
+        }
+    };
+    let (text, reply_to) = match row.open_body() {
+        Body::Text(text) => (Some(text.text), text.reply_to),
+        _ => (None, None),
+    };
+    let reactions = row
+        .reactions
+        .iter()
+        .filter(|reaction| !reaction.emoji.is_empty())
+        .map(|reaction| ReactionView {
+            from: who(reaction.mine),
+            mine: reaction.mine,
+            emoji: reaction.emoji.clone(),
+        })
+        .collect();
+    MessageView {
+        id: row.mid,
+        contact: contact.name.clone(),
+        account: contact.account,
+        from: who(row.mine),
+        mine: row.mine,
+        text,
+        clock: row.clock,
+        sent_at: row.sent,
+        received_at: (!row.mine).then_some(row.at),
+        state: row.state,
+        late: row.late,
+        reply_to,
+        reactions,
+        edited: false,
+        expires_at: None,
+    }
+}
+
+/// A message by id with its conversation; our own first if somebody reused its id.
+pub(super) fn by_id(
+    store: &dyn Read,
+    id: &Mid,
+) -> Result<Option<(OwnRow, ContactRow, MessageRow)>, StoreError> {
+    let mut places = view::places(store, id)?;
+    places.sort_by_key(|place| !place.mine);
+    let Some(place) = places.first() else {
+        return Ok(None);
+    };
+    let Some(own) = device::load(store)? else {
+        return Ok(None);
+    };
+    let contact = contact::must(store, place.no)?;
+    let row = view::get(store, place.no, &place.order)?;
+    Ok(row.map(|row| (own, contact, row)))
+}
+
+/// A change with its object; `None` if the object is gone.
+fn change_view(
+    store: &dyn Read,
+    own: &OwnRow,
+    row: ChangeRow,
+) -> Result<Option<Change>, StoreError> {
+    let name = |no: ContactNo| Ok::<_, StoreError>(contact::must(store, no)?.name);
+    Ok(Some(match row.kind {
+        ChangeKind::Message { no, key } => {
+            let contact = contact::must(store, no)?;
+            match view::get(store, no, &key)? {
+                Some(message) => Change::Message(message_view(own, &contact, &message)),
+                None => return Ok(None),
+            }
+        }
+        ChangeKind::State { no, mid, state } => Change::State {
+            id: mid,
+            contact: name(no)?,
+            state,
+        },
+        ChangeKind::Contact { no } => {
+            Change::Contact(contact_view(store, &contact::must(store, no)?)?)
+        }
+        ChangeKind::Request { no } => {
+            Change::Request(request_view(store, &contact::must(store, no)?)?)
+        }
+        ChangeKind::Reach { no, reach } => Change::Reach {
+            contact: name(no)?,
+            reach,
+        },
+        ChangeKind::Notice { no, code, text } => Change::Notice {
+            contact: no.map(name).transpose()?,
+            code,
+            text,
+        },
+    }))
+}

@@ -1,0 +1,264 @@
+//! Shapes of what is read.
+
+use crate::id::{AccountId, DeviceId, Mid, Peer};
+use crate::input::Reach;
+use crate::output::{ContactState, State};
+use crate::time::{Millis, Secs};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// This account and device.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Me {
+    /// Account id.
+    pub account: AccountId,
+    /// `wax1…`
+    pub address: String,
+    /// Self-declared name.
+    pub name: String,
+    /// This device.
+    pub device: DeviceId,
+    /// This device's libp2p key.
+    pub peer: Peer,
+    /// Unix seconds.
+    pub created: Secs,
+    /// The recovery words are still in the home.
+    pub words_kept: bool,
+    /// How often the store was opened.
+    pub starts: u64,
+}
+
+/// A contact as `contacts` shows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ContactView {
+    /// Petname.
+    pub name: String,
+    /// Account id.
+    pub account: AccountId,
+    /// `wax1…`
+    pub address: String,
+    /// Where it stands.
+    pub state: ContactState,
+    /// Safety numbers were compared.
+    pub verified: bool,
+    /// `None`: away.
+    pub reach: Option<Reach>,
+    /// Last time anything of theirs was opened.
+    pub last_seen: Option<Millis>,
+    /// Received and not yet read.
+    pub unread: u64,
+    /// Their device's libp2p key, if known.
+    pub peer: Option<Peer>,
+}
+
+/// A contact request as `requests` shows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RequestView {
+    /// Petname it would get.
+    pub name: String,
+    /// Account id.
+    pub account: AccountId,
+    /// `wax1…`
+    pub address: String,
+    /// What they wrote.
+    pub note: String,
+    /// When it came.
+    pub received_at: Millis,
+    /// 60 digits, in groups of five.
+    pub safety_number: String,
+}
+
+/// A reaction.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReactionView {
+    /// Petname, or our own name.
+    pub from: String,
+    /// It was ours.
+    pub mine: bool,
+    /// The emoji.
+    pub emoji: String,
+}
+
+/// A message as `read` shows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MessageView {
+    /// Its id.
+    pub id: Mid,
+    /// Whose conversation: petname.
+    pub contact: String,
+    /// The contact's account.
+    pub account: AccountId,
+    /// Petname, or our own name.
+    pub from: String,
+    /// It was ours.
+    pub mine: bool,
+    /// The text; `None` if this version cannot show the body ("needs a newer version").
+    pub text: Option<String>,
+    /// Canonical clock.
+    pub clock: Millis,
+    /// When its author sent it, by the author's clock.
+    pub sent_at: Millis,
+    /// When it came to this device; `None` for our own.
+    pub received_at: Option<Millis>,
+    /// State of our own; `Delivered` or `Read` of theirs.
+    pub state: State,
+    /// Arrived after one that sorts behind it.
+    pub late: bool,
+    /// The message it answers.
+    pub reply_to: Option<Mid>,
+    /// Reactions, ours first.
+    pub reactions: Vec<ReactionView>,
+    /// It was edited.
+    pub edited: bool,
+    /// When it disappears.
+    pub expires_at: Option<Millis>,
+}
+
+/// One change, as `watch` shows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChangeView {
+    /// Its number.
+    pub cursor: u64,
+    /// When.
+    pub at: Millis,
+    /// What.
+    pub change: Change,
+}
+
+/// What changed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// A message came, was sent, or changed otherwise than in its state (a reaction).
+    Message(MessageView),
+    /// A message of ours moved to a state.
+    State {
+        /// Which.
+        id: Mid,
+        /// Petname.
+        contact: String,
+        /// The state it moved to then.
+        state: State,
+    },
+    /// A contact is new or changed.
+    Contact(ContactView),
+    /// A request came.
+    Request(RequestView),
+    /// A contact came or went.
+    Reach {
+        /// Petname.
+        contact: String,
+        /// How it was reached then; `None`: away.
+        reach: Option<Reach>,
+    },
+    /// Something the user should know.
+    Notice {
+        /// Petname, where it is about one.
+        contact: Option<String>,
+        /// Snake-case word, such as `link_used_twice`.
+        code: String,
+        /// One sentence.
+        text: String,
+    },
+}
+
+/// Changes after a cursor.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Changes {
+    /// In order; empty if there is nothing newer.
+    Rows(Vec<ChangeView>),
+    /// The cursor is older than the log: read everything anew from here.
+    Gone {
+        /// Oldest cursor still there.
+        oldest: u64,
+    },
+}
+
+/// What happened to a message, in order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WhyView {
+    /// The message.
+    pub id: Mid,
+    /// Its state.
+    pub state: State,
+    /// Petname.
+    pub to: String,
+    /// What happened.
+    pub steps: Vec<Step>,
+    /// What happens next.
+    pub next: Option<NextStep>,
+}
+
+/// One step of a message's custody.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Step {
+    /// When.
+    pub at: Millis,
+    /// What.
+    pub what: What,
+    /// Which of their devices.
+    pub device: Option<DeviceId>,
+    /// Why, or where: a sentence fragment such as `timed out at /ip4/…`.
+    pub reason: Option<String>,
+}
+
+/// The words of `why`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum What {
+    /// Encrypted for a device.
+    Sealed,
+    /// A connection was tried.
+    Dialed,
+    /// Written to a live connection.
+    Sent,
+    /// Durable at a bridge.
+    Held,
+    /// Passed on by a bridge.
+    Forwarded,
+    /// Their receipt came, or, for theirs, we stored it.
+    Delivered,
+    /// They read it, or we did.
+    Read,
+    /// A try failed.
+    Failed,
+    /// It was refused.
+    Refused,
+    /// It was sent again.
+    Retried,
+    /// We gave up.
+    Expired,
+}
+
+/// What happens next to a message, and when.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NextStep {
+    /// When, if that is known.
+    pub at: Option<Millis>,
+    /// A sentence.
+    pub what: String,
+}
+
+/// Figures for `status`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct StatusView {
+    /// Contacts of any state but declined.
+    pub contacts: u64,
+    /// Contacts reached right now.
+    pub connected: u64,
+    /// Letters that wait for a receipt or a connection.
+    pub outbox: u64,
+    /// Requests waiting for the user's word.
+    pub requests: u64,
+    /// Newest cursor of the change log.
+    pub cursor: u64,
+}
+
+/// Which messages of a conversation.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Page {
+    /// The newest so many.
+    pub limit: usize,
+    /// Only those whose arrival has a cursor after this.
+    pub after: Option<u64>,
+    /// Only those that sort before this message.
+    pub before: Option<Mid>,
+}
