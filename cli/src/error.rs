@@ -4,6 +4,9 @@ use serde_json::json;
 use waxwing_node::api::model::Problem;
 use waxwing_protocol::output::{Refusal, RefusalKind};
 
+/// Characters of a usage error: a sentence, and the word that it is about.
+const USAGE_CHARS_MAX: usize = 300;
+
 /// Kind of a failure, and with it the exit code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -90,6 +93,8 @@ impl CliError {
         let first = text.lines().find(|line| !line.trim().is_empty());
         let message = first.unwrap_or("wrong usage").trim();
         let message = message.strip_prefix("error: ").unwrap_or(message);
+        // A word that does not fit is quoted, however long it is.
+        let message = crate::text::shorten(message, USAGE_CHARS_MAX);
         Self::usage(message).hint("`waxwing --help` lists the commands")
     }
 

@@ -237,6 +237,7 @@ fn assert_refused(said: &Said, line: &[OsString]) {
     );
     assert_eq!(said.out, "", "{short:?}");
     said.error(said.code);
+    assert!(said.err.len() < 2_000, "{short:?}");
     let loose = |c: char| c.is_control() && c != '\n';
     assert!(!said.err.contains(loose), "{short:?}: {:?}", said.err);
 }
