@@ -154,7 +154,7 @@ pub const RETRY_MS: [Millis; 6] = [
     HOUR_MS,
     HOUR_MS,
 ];
-/// A duplicate has its receipt sent again at most this often.
+/// A duplicate has its receipt sent again at most this often on one connection.
 pub const RECEIPT_REPEAT_MS: Millis = 4 * SECOND_MS;
 /// Message ids in one receipt.
 pub const RECEIPT_MIDS_MAX: usize = 64;

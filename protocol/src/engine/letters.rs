@@ -87,7 +87,7 @@ pub(super) fn open_on(
     let hash = letter_hash(letter);
     let key = session::seen_key(&session.id, &hash);
     if let Some(row) = cx.tx.row::<SeenRow>(&key)? {
-        return duplicate(cx, &contact, &device, key, row);
+        return duplicate(cx, from, &contact, &device, key, row);
     }
     match session.open(cx.tx, letter, cx.at.now)? {
         Ok(opened) => {
@@ -122,6 +122,7 @@ pub(super) fn open_on(
 /// A letter that came again: its receipt may have been lost.
 fn duplicate(
     cx: &mut Cx<'_, '_, '_>,
+    from: &Peer,
     contact: &ContactRow,
     device: &DeviceId,
     key: crate::store::Key,
@@ -130,7 +131,10 @@ fn duplicate(
     let Some(mid) = row.mid.filter(|_| contact.state == ContactState::Connected) else {
         return Ok(());
     };
-    if cx.at.now.saturating_sub(row.receipted_at) < RECEIPT_REPEAT_MS {
+    // One that went to an earlier connection may have ended with it.
+    let since = outbox::online_since(cx.tx, from)?.unwrap_or(0);
+    let recent = cx.at.now.saturating_sub(row.receipted_at) < RECEIPT_REPEAT_MS;
+    if recent && row.receipted_at > since {
         return Ok(());
     }
     row.receipted_at = cx.at.now;

@@ -19,7 +19,7 @@ pub use pump::pump;
 pub use queue::{enqueue, enqueue_current, enqueue_first, may_send, readdress, targets, unseal};
 pub use reach::{
     DialRow, DialWhat, attend, attend_now, dials, down, failed, first_addrs, is_online, listening,
-    reach_of, set_listening, undelivered, up,
+    online_since, reach_of, set_listening, undelivered, up,
 };
 pub use receipts::{due, flush, receipt};
 

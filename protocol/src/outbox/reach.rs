@@ -87,6 +87,8 @@ struct OnlineRow {
     start: u64,
     #[n(1)]
     how: Reach,
+    #[n(2)]
+    since: Millis,
 }
 
 fn online_key(peer: &Peer) -> Key {
@@ -110,9 +112,24 @@ fn starts(store: &(impl ReadExt + ?Sized)) -> Result<u64, StoreError> {
 /// # Errors
 /// [`StoreError`] if the disk fails.
 pub fn reach_of(store: &(impl ReadExt + ?Sized), peer: &Peer) -> Result<Option<Reach>, StoreError> {
+    Ok(online(store, peer)?.map(|row| row.how))
+}
+
+/// Since when the connection to a peer is there that is there now.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn online_since(
+    store: &(impl ReadExt + ?Sized),
+    peer: &Peer,
+) -> Result<Option<Millis>, StoreError> {
+    Ok(online(store, peer)?.map(|row| row.since))
+}
+
+fn online(store: &(impl ReadExt + ?Sized), peer: &Peer) -> Result<Option<OnlineRow>, StoreError> {
     let row: Option<OnlineRow> = store.row(&online_key(peer))?;
     let Some(row) = row else { return Ok(None) };
-    Ok((row.start == starts(store)?).then_some(row.how))
+    Ok((row.start == starts(store)?).then_some(row))
 }
 
 /// Whether a peer is connected right now.
@@ -208,7 +225,9 @@ fn note(
 /// [`StoreError`] if the disk fails.
 pub fn up(cx: &mut Cx<'_, '_, '_>, peer: &Peer, how: Reach) -> Result<(), StoreError> {
     let start = starts(cx.tx)?;
-    cx.tx.put(online_key(peer), &OnlineRow { start, how });
+    let since = cx.at.now;
+    cx.tx
+        .put(online_key(peer), &OnlineRow { start, how, since });
     let Some((no, device)) = contact::by_peer(cx.tx, peer)? else {
         return Ok(());
     };

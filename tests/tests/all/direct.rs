@@ -1,6 +1,7 @@
 //! Two or three people, one thing after the other, and what each of them sees at the end.
 
 use crate::golden;
+use waxwing_protocol::feed::view::State;
 use waxwing_protocol::output::{Answer, ContactState};
 use waxwing_protocol::time::{MINUTE_MS, SECOND_MS};
 use waxwing_tests::step::Step;
@@ -241,6 +242,29 @@ fn both_restart_in_either_order() {
         world.act(step);
         finish(world, &format!("restart_{name}"));
     }
+}
+
+#[test]
+fn a_receipt_that_was_lost_with_its_connection_is_repeated_on_the_next() {
+    let mut world = friends(12);
+    world.say(ALICE, BOB, "did you get this?").unwrap();
+    // Bob has it, and his receipt is on its way.
+    let mut arrived = false;
+    for _ in 0..SECOND_MS {
+        arrived |= !world.view(BOB).messages[&ALICE].is_empty();
+        if arrived {
+            break;
+        }
+        world.run_for(1);
+    }
+    assert!(arrived);
+    world.act(Step::Restart {
+        who: ALICE,
+        away_ms: 500,
+    });
+    world.run_for(2 * SECOND_MS);
+    let view = world.view(ALICE);
+    assert_eq!(view.messages[&BOB][0].state, State::Delivered);
 }
 
 #[test]

@@ -9,10 +9,10 @@ use crate::out::Out;
 use crate::when;
 use jiff::Zoned;
 use serde::Serialize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use waxwing_node::api::model::{
-    AddRequest, Added, Contact, ContactState, Invite, InviteRequest, Message, MessageList,
-    ReactRequest, SendRequest, Sent, State, Why,
+    AddRequest, Added, Contact, ContactState, Invite, InviteRequest, Message, MessageList, Reach,
+    ReactRequest, SendRequest, Sent, State, What, Why,
 };
 
 const HELLO: &str = "Hi alice, it's bob. Is this thing on?";
@@ -24,6 +24,13 @@ const MISSED: [&str; 3] = [
     "Tell me when you see this.",
 ];
 const BACK: &str = "Back again. Everything arrived.";
+
+/// A node notices within 3 s that a peer was killed while something waits for its receipt.
+const NOTICE_TIME_MAX: Duration = Duration::from_secs(4);
+
+/// A message is looked after 5 s after it was written: whoever is away by then is dialed.
+const DIAL_TIME_MAX: Duration = Duration::from_secs(6);
+const DIAL_POLL: Duration = Duration::from_millis(100);
 
 /// What was checked in the end.
 #[derive(Serialize)]
@@ -86,16 +93,26 @@ pub(super) async fn play(stage: &mut Stage, out: Out) -> Result<Tally, CliError>
         out.bold("Bob's node is killed: SIGKILL, no goodbye. Alice talks on.")
     ))?;
     stage.kill("bob").await?;
+    let killed = Instant::now();
     let mut missed = Vec::new();
-    for text in MISSED {
+    for (at, text) in MISSED.into_iter().enumerate() {
         missed.push(send(&alice, "bob", text, None).await?);
         say(&format!("  alice: {text}"))?;
+        // What she said first is what her node wonders about.
+        if at == 0 && is_away(&alice, "bob").await? {
+            let span = when::span(killed.elapsed());
+            say(&format!(
+                "  ({span} after the kill, her node knows that bob is away)"
+            ))?;
+        }
     }
     say(&format!(
         "\n{}",
-        out.bold("Where is the first of them? Alice asks `waxwing why`:")
+        out.bold("Where is the last of them? Alice asks `waxwing why`:")
     ))?;
-    tell(&alice, &missed[0], out).await?;
+    let last = &missed[missed.len() - 1];
+    dialed(&alice, last).await?;
+    tell(&alice, last, out).await?;
 
     say(&format!(
         "\n{}",
@@ -106,7 +123,7 @@ pub(super) async fn play(stage: &mut Stage, out: Out) -> Result<Tally, CliError>
         reaches(&alice, sent, State::Delivered).await?;
     }
     say("  All of it is delivered. Asked again, `waxwing why` says:")?;
-    tell(&alice, &missed[0], out).await?;
+    tell(&alice, last, out).await?;
     let back = send(&bob, "alice", BACK, None).await?;
     reaches(&bob, &back, State::Delivered).await?;
     say(&format!("\n  bob:   {BACK}"))?;
@@ -164,6 +181,35 @@ async fn meet(alice: &Client, bob: &Client) -> Result<(), CliError> {
             Err(error) => Err(error),
         })
         .await?;
+    }
+    Ok(())
+}
+
+/// Waits until a node has noticed that a contact went away; says whether it has.
+async fn is_away(client: &Client, name: &str) -> Result<bool, CliError> {
+    let path = format!("/v1/contacts/{name}");
+    let noticed = until(client, async || {
+        let contact: Contact = client.get(&path).await?;
+        Ok(contact.reach == Reach::Away)
+    });
+    match tokio::time::timeout(NOTICE_TIME_MAX, noticed).await {
+        Ok(result) => result.map(|()| true),
+        // Nothing is wrong: the play goes on without it.
+        Err(_) => Ok(false),
+    }
+}
+
+/// Waits a while until a node has tried to reach the other side: then there is more to tell.
+async fn dialed(client: &Client, sent: &Sent) -> Result<(), CliError> {
+    let path = format!("/v1/messages/{}/why", sent.id);
+    let since = Instant::now();
+    while since.elapsed() < DIAL_TIME_MAX {
+        let why: Why = client.get(&path).await?;
+        if why.steps.iter().any(|step| step.what == What::Dialed) {
+            break;
+        }
+        // Tries are no changes that anybody is told of.
+        tokio::time::sleep(DIAL_POLL).await;
     }
     Ok(())
 }
