@@ -10,7 +10,7 @@ use crate::home::{Home, HomeError};
 use crate::keyfile;
 use crate::outside::Outside;
 use crate::runtime::{Ended, Engine, EngineError, EngineHandle, Setup};
-use crate::store::Disk;
+use crate::store::{Disk, Place, SledStore};
 use std::io;
 use waxwing_protocol::engine;
 use waxwing_protocol::id::peer_to_text;
@@ -202,13 +202,7 @@ fn open(config: &Config) -> Result<(Home, Setup), StartError> {
         config.disk_free_min_bytes,
     );
     disk.look(None).map_err(StartError::Home)?;
-    let store = match home.store(&place) {
-        Err(HomeError::Full) => {
-            disk.ran_out();
-            home.store(&place)?
-        }
-        opened => opened?,
-    };
+    let store = open_store(&home, &place, &mut disk)?;
     let again = home.clone();
     let setup = Setup {
         store: Box::new(store),
@@ -222,6 +216,21 @@ fn open(config: &Config) -> Result<(Home, Setup), StartError> {
         keep: Box::new(home.clone()),
     };
     Ok((home, setup))
+}
+
+/// Opens the store. On a full disk even that needs room: the reserve gives it.
+pub(crate) fn open_store(
+    home: &Home,
+    place: &Place,
+    disk: &mut Watermark,
+) -> Result<SledStore, HomeError> {
+    match home.store(place) {
+        Err(HomeError::Full) => {
+            disk.ran_out();
+            home.store(place)
+        }
+        opened => opened,
+    }
 }
 
 /// Everything after the engine's thread runs.

@@ -82,7 +82,7 @@ fn start(root: &Path, free_min: u64) -> Engine {
     let place = home.place(home.data_key(None).unwrap());
     let mut disk = Watermark::new(home.root(), home.path("reserve"), free_min);
     disk.look(None).unwrap();
-    let store = home.store(&place).unwrap();
+    let store = crate::node::open_store(&home, &place, &mut disk).unwrap();
     let again = home.clone();
     Engine::spawn(Setup {
         store: Box::new(store),

@@ -237,6 +237,35 @@ fn links_between_documents_lead_somewhere() {
 
 /// Paths that a map in a document names: the first word of each line of its code blocks, where
 /// that ends in a slash or a file ending and begins with a name of the top level.
+/// Paths of the tree that a document names: in backticks, from a crate's folder on.
+fn named_paths(text: &str) -> Vec<String> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    quoted
+        .filter(|word| {
+            let crates = ["protocol/", "node/", "cli/", "tests/", "docs/", ".ci/"];
+            let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+            crates.iter().any(|first| word.starts_with(first)) && word.chars().all(plain)
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn paths_named_in_the_papers_are_there() {
+    let mut gone = Vec::new();
+    for (path, text) in files(&["docs"], ".md").into_iter().chain([(
+        root().join("README.md"),
+        fs::read_to_string(root().join("README.md")).unwrap(),
+    )]) {
+        for named in named_paths(&text) {
+            if !root().join(&named).exists() {
+                gone.push(format!("{}: {named}", shown(&path)));
+            }
+        }
+    }
+    assert!(gone.is_empty(), "{gone:#?}");
+}
+
 fn mapped(text: &str) -> Vec<String> {
     let tops = [
         "Cargo.toml",
