@@ -51,7 +51,8 @@ def derivations(check, v):
         account, ak = unhex(one["account_id"]), unhex(one["ak"])
         check.equal(f"checksum {i}", identity.address_checksum(account, ak), one["checksum"])
         check.equal(f"address {i}", identity.address(account, ak), one["address"])
-        check.equal(f"address {i} read", identity.read_address(one["address"]) == (account, ak), True)
+        read = identity.read_address(one["address"])
+        check.equal(f"address {i} read", read == (account, ak), True)
     for i, one in enumerate(v["safety_numbers"]):
         prints = []
         for side in "ab":
@@ -370,7 +371,8 @@ def frame_vectors(check, v):
         data = unhex(one["frame"])
         check.accepts(one["name"], one["accepted"], lambda: frames.read_frame(data))
         if one["accepted"]:
-            check.equal(f"{one['name']} again", frames.write_frame(*frames.read_frame(data)), one["frame"])
+            again = frames.write_frame(*frames.read_frame(data))
+            check.equal(f"{one['name']} again", again, one["frame"])
             check.equal(f"{one['name']} on the stream", frames.on_stream(data), one["on_stream"])
 
 
