@@ -1,0 +1,54 @@
+"""Plaintexts and bodies: docs/spec/04-messages.md."""
+
+from . import schema
+from .cbor import Refused, encode
+from .crypto import H, label
+
+TEXT, REACTION, RECEIPT, PROFILE = 1, 4, 5, 8
+LISTS, PEER_IDS, REPAIR, BUNDLE_REQUEST, BUNDLE = 32, 34, 37, 39, 40
+DELIVERED, READ = 1, 2
+CLOCK_AHEAD_MS = 24 * 3600 * 1000
+
+
+def conversation_id(one, other):
+    return H(label("wx1/conv") + min(one, other) + max(one, other))
+
+
+def is_user_message(kind):
+    return 1 <= kind <= 31 and kind not in (RECEIPT, PROFILE)
+
+
+def write_plain(own_list, peer_list, mid, kind, body, conversation=None, clock=None):
+    """Encoded `plain`. `own_list` is [epoch, version, hash16], `peer_list` [version, hash16]."""
+    plain = {1: own_list, 2: peer_list, 3: mid, 6: [kind, encode(body)]}
+    if is_user_message(kind):
+        plain[4], plain[5] = conversation, clock
+    return encode(plain)
+
+
+def read_plain(data, conversation, now_ms):
+    """The checked map; Refused for what says nothing and is not receipted."""
+    plain = schema.read(schema.plain, data)
+    user = is_user_message(plain[6][0])
+    if user != (4 in plain) or user != (5 in plain):
+        raise Refused("conversation and clock belong to user messages")
+    if user and plain[4] != conversation:
+        raise Refused("another conversation")
+    if user and plain[5] > now_ms + CLOCK_AHEAD_MS:
+        raise Refused("a clock too far ahead")
+    return plain
+
+
+def read_body(plain):
+    """The body's map, or None for a type that this version does not know or a malformed body."""
+    kind, data = plain[6]
+    if kind not in schema.bodies:
+        return None
+    try:
+        return schema.read(schema.bodies[kind], data)
+    except Refused:
+        return None
+
+
+def canonical_order(clock, author, mid):
+    return clock, author, mid
