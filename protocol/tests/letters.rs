@@ -295,6 +295,12 @@ fn a_duplicate_has_its_receipt_sent_again_but_not_at_once() {
     assert!(sent(&pair.b.hear(alice, letter.clone())).is_empty());
     pair.b.now += 4_000;
     assert_eq!(sent(&pair.b.hear(alice, letter.clone())).len(), 1);
+    assert!(sent(&pair.b.hear(alice, letter.clone())).is_empty());
+    // On a new connection it is: what was sent on the old one may be lost.
+    pair.part();
+    pair.b.now += 1;
+    pair.join();
+    assert_eq!(sent(&pair.b.hear(alice, letter.clone())).len(), 1);
     assert!(sent(&pair.b.hear(alice, letter)).is_empty());
 }
 

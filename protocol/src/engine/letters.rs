@@ -134,7 +134,7 @@ fn duplicate(
     // One that went to an earlier connection may have ended with it.
     let since = outbox::online_since(cx.tx, from)?.unwrap_or(0);
     let recent = cx.at.now.saturating_sub(row.receipted_at) < RECEIPT_REPEAT_MS;
-    if recent && row.receipted_at > since {
+    if recent && row.receipted_at >= since {
         return Ok(());
     }
     row.receipted_at = cx.at.now;
