@@ -76,7 +76,9 @@ impl From<KeyError> for HomeError {
         match error {
             KeyError::NeedsPassphrase => Self::NeedsPassphrase,
             KeyError::WrongPassphrase => Self::WrongPassphrase,
-            KeyError::Damaged => Self::Damaged(format!("{error}. Restore a backup of the home")),
+            KeyError::Damaged => Self::Damaged(format!(
+                "{error}. Put back a copy of the home, if you made one"
+            )),
             KeyError::Io(error) => error.into(),
         }
     }
@@ -148,7 +150,7 @@ impl Home {
         let number = text.trim().parse();
         number.map(Some).map_err(|_| {
             let what =
-                "the file `version` of the home cannot be read. Restore a backup of the home";
+                "the file `version` of the home cannot be read. Put back a copy of the home, if you made one";
             HomeError::Damaged(what.into())
         })
     }
@@ -171,7 +173,7 @@ impl Home {
             return Ok(key);
         }
         if self.schema()?.is_some() || self.path("db").exists() {
-            let what = "the data key is missing from the home. Restore a backup of the home";
+            let what = "the data key is missing from the home. Put back a copy of the home, if you made one";
             return Err(HomeError::Damaged(what.into()));
         }
         Ok(keyfile::create(&path, passphrase)?)

@@ -86,8 +86,20 @@ pub async fn run(args: Read, context: &Context) -> Result<(), CliError> {
         upto: Some(upto.to_owned()),
     };
     let path = format!("/v1/contacts/{name}/read");
-    let _: Marked = context.client.post(&path, &wish, Key::None).await?;
-    Ok(())
+    match context
+        .client
+        .post::<_, Marked>(&path, &wish, Key::None)
+        .await
+    {
+        // Reading works on a full disk; they stay unread.
+        Err(error) if error.code == "disk_full" => {
+            context
+                .out
+                .note("The disk is full, so they stay marked as unread.");
+            Ok(())
+        }
+        marked => marked.map(|_| ()),
+    }
 }
 
 fn is_unread(message: &Message) -> bool {

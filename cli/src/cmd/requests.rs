@@ -26,7 +26,7 @@ pub struct Decline {
     name: String,
 }
 
-/// Block a contact or a requester. They are not told; nothing of theirs reaches you any more.
+/// Block a contact or a requester. They are not told, and see nothing of it; what they send is not shown.
 #[derive(Debug, clap::Args)]
 pub struct Block {
     /// Who

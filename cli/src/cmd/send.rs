@@ -197,7 +197,7 @@ pub(super) fn too_long() -> CliError {
         "text_too_long",
         format!("a text is at most {TEXT_BYTES_MAX} bytes long"),
     )
-    .hint("send it as a file, or in several messages")
+    .hint("send it in several messages")
 }
 
 #[cfg(test)]

@@ -46,8 +46,8 @@ pub enum OpenError {
     Full,
     /// The database is damaged; it was put aside whole.
     #[error(
-        "the database is damaged; it was kept as {}. Restore a backup of the home, or start with \
-         an empty home and link it to your account again",
+        "the database is damaged; it was kept as {}. Put back a copy of the home, if you \
+         made one, or begin with an empty home",
         kept.display()
     )]
     Quarantined {
@@ -55,7 +55,7 @@ pub enum OpenError {
         kept: PathBuf,
     },
     /// A part of the home is missing or does not belong to the rest.
-    #[error("the home is damaged: {0}. Restore a backup of the home")]
+    #[error("the home is damaged: {0}. Put back a copy of the home, if you made one")]
     Damaged(&'static str),
     /// The disk failed.
     #[error("the database cannot be opened: {0}")]

@@ -362,7 +362,7 @@ fn send(cx: &mut Cx<'_, '_, '_>, to: &str, text: String, reply_to: Option<Mid>) 
             "the text has {} bytes; at most {TEXT_BYTES_MAX} fit",
             text.len()
         );
-        let hint = Some("send it as a file, or in parts");
+        let hint = Some("send it in parts");
         return Ok(Err(refuse(
             RefusalKind::Policy,
             "text_too_long",

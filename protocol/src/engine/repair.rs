@@ -74,7 +74,7 @@ pub(super) fn repair(
         None => {
             contact::put_device(cx.tx, no, device, &row);
             let text = "the secure session is broken and their prekeys are too old to make a \
-                        new one; ask them for a new invite link";
+                        new one; theirs makes it when it next reaches yours";
             return cx.notice(Some(no), "session_broken", text);
         }
     };
