@@ -59,6 +59,11 @@ pub struct Forged {
 
 impl Forgery<'_> {
     pub fn make(&self, rng: &mut dyn CryptoRng) -> Forged {
+        self.make_around(&encode(&self.ident), rng)
+    }
+
+    /// Seals any bytes in place of the identity.
+    pub fn make_around(&self, ident: &[u8], rng: &mut dyn CryptoRng) -> Forged {
         let b = self.bundle;
         let ek = AgreeKey::random(rng);
         let (ct, ss) = kem::encapsulate(&b.pq.key, rng).unwrap();
@@ -90,7 +95,7 @@ impl Forgery<'_> {
             &[&f, &dh2, &dh3, &dh4, ss.expose()],
             &[derive::HS_IDENT.bytes(), &th1.0],
         );
-        let eid = seal(&k_id, &[0; 12], &encode(&self.ident), &pb);
+        let eid = seal(&k_id, &[0; 12], ident, &pb);
         let th2 = hash(derive::HS_TH2, &[&th1.0, &eid]);
         let out: Secret<104> = hkdf(
             &s0,

@@ -13,6 +13,7 @@ use waxwing_protocol::store::{Key, MemoryStore, Store, Tx};
 pub const START_MS: u64 = 1_800_000_000_000;
 
 /// One engine with its disk.
+#[derive(Clone)]
 pub struct Node {
     pub store: MemoryStore,
     pub dice: Dice,
