@@ -2,10 +2,12 @@
 
 pub mod add;
 pub mod chat;
+pub mod completions;
 pub mod contacts;
 pub mod demo;
 pub mod id;
 pub mod invite;
+pub mod man;
 pub mod react;
 pub mod read;
 pub mod requests;
@@ -38,8 +40,8 @@ pub struct Context {
 /// [`CliError`] as the command says.
 pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
     match command {
-        // These two bring their own node and never come here.
-        Command::Up(_) | Command::Demo(_) => Ok(()),
+        // These need no node, or bring their own, and never come here.
+        Command::Up(_) | Command::Demo(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
         Command::Id(args) => id::run(args, context).await,
         Command::Words(args) => words::run(args, context).await,
         Command::Invite(args) => invite::run(args, context).await,

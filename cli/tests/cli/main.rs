@@ -1,5 +1,6 @@
 //! The real executable against a scripted node: what it asks, prints, and exits with.
 
+mod help;
 mod node;
 
 use node::{Answer, Asked, Node};
