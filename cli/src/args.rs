@@ -117,6 +117,8 @@ pub enum Command {
     Why(cmd::why::Why),
     Status(cmd::status::Status),
     Demo(cmd::demo::Demo),
+    Stop(cmd::stop::Stop),
+    LogLevel(cmd::log_level::LogLevel),
     Completions(cmd::completions::Completions),
     Man(cmd::man::Man),
 }
@@ -226,6 +228,9 @@ mod tests {
             "why m1",
             "status",
             "demo --color never",
+            "stop --timeout 5s",
+            "log-level",
+            "log-level debug",
             "completions zsh",
             "man pages",
         ] {

@@ -70,7 +70,7 @@ async fn dispatch(args: Args, out: Out) -> Result<(), CliError> {
     }
     let home = args.global.home()?;
     match args.command {
-        Command::Up(up) => return cmd::up::run(up, home, args.global.verbose, out).await,
+        Command::Up(up) => return cmd::up::run(up, home, &args.global, out).await,
         Command::Demo(demo) => return cmd::demo::run(demo, out).await,
         _ => {}
     }

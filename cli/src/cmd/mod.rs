@@ -7,12 +7,14 @@ pub mod contacts;
 pub mod demo;
 pub mod id;
 pub mod invite;
+pub mod log_level;
 pub mod man;
 pub mod react;
 pub mod read;
 pub mod requests;
 pub mod send;
 pub mod status;
+pub mod stop;
 pub mod up;
 pub mod watch;
 pub mod why;
@@ -59,6 +61,8 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Watch(args) => watch::run(args, context).await,
         Command::Why(args) => why::run(args, context).await,
         Command::Status(args) => status::run(args, context).await,
+        Command::Stop(args) => stop::run(args, context).await,
+        Command::LogLevel(args) => log_level::run(args, context).await,
     }
 }
 
