@@ -2,8 +2,9 @@
 
 use crate::cmd;
 use crate::error::CliError;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{ColorChoice, Parser, Subcommand, ValueEnum};
 use etcetera::BaseStrategy;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 use waxwing_node::api::model::State;
@@ -44,7 +45,13 @@ pub struct Args {
 #[derive(Clone, Debug, clap::Args)]
 pub struct Global {
     /// The node's home [default: waxwing in your data directory]
-    #[arg(long, value_name = "DIR", global = true, env = "WAXWING_HOME")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        global = true,
+        env = "WAXWING_HOME",
+        hide_env_values = true
+    )]
     pub home: Option<PathBuf>,
     /// Print one JSON object a line; errors too, on stderr
     #[arg(long, global = true)]
@@ -55,6 +62,9 @@ pub struct Global {
     /// Log more, with `up`; twice for even more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+    /// Colour what a terminal shows; auto heeds NO_COLOR
+    #[arg(long, value_name = "WHEN", global = true, value_enum, default_value_t = ColorChoice::Auto)]
+    pub color: ColorChoice,
     /// Ask the node at this address, with the home's token, instead of at its socket
     // Its id must not be `api`: `up` has a flag of that name.
     #[arg(
@@ -107,6 +117,10 @@ pub enum Command {
     Why(cmd::why::Why),
     Status(cmd::status::Status),
     Demo(cmd::demo::Demo),
+    Stop(cmd::stop::Stop),
+    LogLevel(cmd::log_level::LogLevel),
+    Completions(cmd::completions::Completions),
+    Man(cmd::man::Man),
 }
 
 /// A state to wait for.
@@ -134,6 +148,22 @@ impl From<Wanted> for State {
             Wanted::Read => Self::Read,
         }
     }
+}
+
+/// What a command line says about colour, before it is known to be one: the last `--color WHEN` or
+/// `--color=WHEN` ahead of `--`.
+pub fn color(line: &[OsString]) -> ColorChoice {
+    let mut choice = ColorChoice::Auto;
+    let mut words = line.iter().map(|word| word.to_string_lossy());
+    while let Some(word) = words.next().filter(|word| word != "--") {
+        let when = match word.strip_prefix("--color") {
+            Some("") => words.next().unwrap_or_default(),
+            Some(rest) => rest.strip_prefix('=').unwrap_or_default().to_owned().into(),
+            None => continue,
+        };
+        choice = when.parse().unwrap_or(choice);
+    }
+    choice
 }
 
 /// A span such as `30s 10m 24h 7d`, for clap.
@@ -164,6 +194,19 @@ mod tests {
     }
 
     #[test]
+    fn colour_is_found_before_the_words_are_parsed() {
+        let found = |line: &str| color(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert_eq!(found("waxwing id"), ColorChoice::Auto);
+        assert_eq!(found("waxwing --color never id"), ColorChoice::Never);
+        assert_eq!(found("waxwing id --color=always"), ColorChoice::Always);
+        assert_eq!(found("waxwing --color"), ColorChoice::Auto);
+        assert_eq!(
+            found("waxwing send bob -- --color always"),
+            ColorChoice::Auto
+        );
+    }
+
+    #[test]
     fn every_command_is_understood() {
         for line in [
             "up --name alice --listen /ip4/127.0.0.1/tcp/0 --api 127.0.0.1:0 --read-receipts off",
@@ -184,7 +227,12 @@ mod tests {
             "watch --after 7",
             "why m1",
             "status",
-            "demo",
+            "demo --color never",
+            "stop --timeout 5s",
+            "log-level",
+            "log-level debug",
+            "completions zsh",
+            "man pages",
         ] {
             let words = std::iter::once("waxwing").chain(line.split(' '));
             let args = Args::try_parse_from(words);

@@ -168,6 +168,26 @@ impl Client {
         self.ask(&wish).await
     }
 
+    /// Puts something in place of what is there. Sent again, once, if the connection breaks.
+    ///
+    /// # Errors
+    /// [`CliError`] if the node is not there or refuses.
+    pub async fn put<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, CliError> {
+        let body = serde_json::to_vec(body)
+            .map_err(|error| CliError::failed("internal", error.to_string()))?;
+        let wish = Wish {
+            method: Method::PUT,
+            path,
+            body: body.into(),
+            key: None,
+        };
+        self.ask(&wish).await
+    }
+
     /// The change log from a cursor on.
     ///
     /// # Errors
@@ -264,7 +284,7 @@ impl Client {
                 .header(HOST, authority)
                 .header(AUTHORIZATION, authorization),
         };
-        if wish.method == Method::POST {
+        if wish.method != Method::GET {
             request = request.header(CONTENT_TYPE, "application/json");
         }
         if let Some(key) = wish.key {

@@ -15,7 +15,7 @@ pub mod text;
 pub mod when;
 
 use args::{Args, Command};
-use clap::Parser;
+use clap::{ColorChoice, CommandFactory, FromArgMatches};
 use client::Client;
 use cmd::Context;
 use error::CliError;
@@ -26,11 +26,16 @@ use std::process::ExitCode;
 /// Runs one command line, program name first, and says how it ended.
 pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
     let line: Vec<OsString> = line.into_iter().collect();
-    let args = match Args::try_parse_from(&line) {
+    // Help and usage errors are coloured too, and they come before anything is parsed.
+    let command = Args::command().color(args::color(&line));
+    let parsed = command
+        .try_get_matches_from(&line)
+        .and_then(|matches| Args::from_arg_matches(&matches));
+    let args = match parsed {
         Ok(args) => args,
         Err(error) => return usage(&error, &line),
     };
-    let out = Out::new(args.global.json, args.global.quiet);
+    let out = Out::new(args.global.json, args.global.quiet, args.global.color);
     let result = start(args, out);
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -58,9 +63,14 @@ fn start(args: Args, out: Out) -> Result<(), CliError> {
 }
 
 async fn dispatch(args: Args, out: Out) -> Result<(), CliError> {
+    match args.command {
+        Command::Completions(args) => return cmd::completions::run(&args, out),
+        Command::Man(args) => return cmd::man::run(&args, out),
+        _ => {}
+    }
     let home = args.global.home()?;
     match args.command {
-        Command::Up(up) => return cmd::up::run(up, home, args.global.verbose, out).await,
+        Command::Up(up) => return cmd::up::run(up, home, &args.global, out).await,
         Command::Demo(demo) => return cmd::demo::run(demo, out).await,
         _ => {}
     }
@@ -89,6 +99,6 @@ fn usage(error: &clap::Error, line: &[OsString]) -> ExitCode {
         return ExitCode::from(if answer { 0 } else { 2 });
     }
     let problem = CliError::from_clap(error);
-    Out::new(true, false).error(&problem);
+    Out::new(true, false, ColorChoice::Never).error(&problem);
     ExitCode::from(problem.exit_code())
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{CliError, Kind};
 use crate::text;
+use clap::ColorChoice;
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 
@@ -10,20 +11,27 @@ use std::io::{self, IsTerminal, Write};
 pub struct Out {
     json: bool,
     quiet: bool,
-    /// Stdout is a terminal whose owner did not refuse colour.
+    /// Stdout takes colour: a terminal whose owner did not refuse it, or whoever asked for it.
     color: bool,
 }
 
 impl Out {
-    /// By flags and by what stdout is.
-    pub fn new(json: bool, quiet: bool) -> Self {
-        // https://no-color.org: any value but an empty one.
-        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    /// By flags and by what stdout is. A flag wins over `NO_COLOR`; JSON is never coloured.
+    pub fn new(json: bool, quiet: bool, color: ColorChoice) -> Self {
+        let wanted = match color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => {
+                // https://no-color.org: any value but an empty one.
+                let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+                !refused && !dumb && io::stdout().is_terminal()
+            }
+        };
         Self {
             json,
             quiet,
-            color: !json && !refused && !dumb && io::stdout().is_terminal(),
+            color: wanted && !json,
         }
     }
 
@@ -62,6 +70,17 @@ impl Out {
     pub fn line(self, line: &str) -> Result<(), CliError> {
         let mut stdout = io::stdout().lock();
         writeln!(stdout, "{line}")?;
+        stdout.flush()?;
+        Ok(())
+    }
+
+    /// A whole document on stdout as it is.
+    ///
+    /// # Errors
+    /// [`CliError`] if stdout cannot be written.
+    pub fn bytes(self, bytes: &[u8]) -> Result<(), CliError> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes)?;
         stdout.flush()?;
         Ok(())
     }

@@ -4,14 +4,30 @@
 //! somebody names another crate on purpose.
 
 use std::io::{self, IsTerminal};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::reload;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// The crates whose lines are known to hold nothing personal.
 const OURS: [&str; 3] = ["waxwing", "waxwing_node", "waxwing_protocol"];
 /// The variable that sets the level, or `target=level` for several targets.
 const VARIABLE: &str = "WAXWING_LOG";
 const DEFAULT: &str = "info";
+/// The levels, quietest first.
+pub const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// Puts another filter in place of the one that stands.
+type Swap = Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>;
+
+/// A process logs in one way: its level, as it was asked for, and how to change it.
+struct Running {
+    wanted: Mutex<String>,
+    swap: Swap,
+}
+
+static RUNNING: OnceLock<Running> = OnceLock::new();
 
 /// Why logging did not start.
 #[derive(Debug, thiserror::Error)]
@@ -22,14 +38,18 @@ pub enum LogsError {
     /// Logging was started before in this process.
     #[error("logging is started already")]
     Started,
+    /// Logging was not started in this process.
+    #[error("this process does not log")]
+    NotStarted,
 }
 
 /// Starts logging to stderr: text for a terminal, otherwise, or if `json` says so, one JSON object
-/// a line. A panic is logged by its place alone. `level` wins over `WAXWING_LOG`; without either it is `info`.
+/// a line. A panic is logged by its place alone. `level` wins over `WAXWING_LOG`; without either it
+/// is `info`. Text is coloured as `color` says; without it, unless `NO_COLOR` is set.
 ///
 /// # Errors
 /// [`LogsError`] if the level cannot be understood or logging was started before.
-pub fn init(level: Option<&str>, json: bool) -> Result<(), LogsError> {
+pub fn init(level: Option<&str>, json: bool, color: Option<bool>) -> Result<(), LogsError> {
     let wanted = match level {
         Some(level) => level.to_owned(),
         None => std::env::var(VARIABLE).unwrap_or_else(|_| DEFAULT.to_owned()),
@@ -38,17 +58,60 @@ pub fn init(level: Option<&str>, json: bool) -> Result<(), LogsError> {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr);
-    let started = if json || !io::stderr().is_terminal() {
-        log.json().flatten_event(true).try_init()
+    let (started, swap): (_, Swap) = if json || !io::stderr().is_terminal() {
+        let log = log.json().flatten_event(true).with_filter_reloading();
+        let handle = log.reload_handle();
+        (
+            log.finish().try_init(),
+            Box::new(move |to| handle.reload(to)),
+        )
     } else {
-        log.with_target(false).try_init()
+        let log = match color {
+            Some(color) => log.with_target(false).with_ansi(color),
+            None => log.with_target(false),
+        };
+        let log = log.with_filter_reloading();
+        let handle = log.reload_handle();
+        (
+            log.finish().try_init(),
+            Box::new(move |to| handle.reload(to)),
+        )
     };
     started.map_err(|_| LogsError::Started)?;
+    let wanted = Mutex::new(wanted);
+    RUNNING
+        .set(Running { wanted, swap })
+        .map_err(|_| LogsError::Started)?;
     // The usual message of a panic may quote what it stumbled over: somebody's text.
     std::panic::set_hook(Box::new(|panic| {
         let at = panic.location().map(ToString::to_string);
         tracing::error!(at = at.as_deref().unwrap_or("?"), "a bug in the program");
     }));
+    Ok(())
+}
+
+/// What this process logs: a level, or the list that it was started with; `None` if it does not.
+pub fn level() -> Option<String> {
+    let wanted = RUNNING.get()?.wanted.lock();
+    Some(wanted.unwrap_or_else(PoisonError::into_inner).clone())
+}
+
+/// Logs at another level from now on: one of [`LEVELS`], for our own crates. Other crates cannot be
+/// named here: what they say is personal, and only who starts the process may ask for it.
+///
+/// # Errors
+/// [`LogsError::Level`] if it is none, [`LogsError::NotStarted`].
+pub fn set_level(level: &str) -> Result<(), LogsError> {
+    if !LEVELS.contains(&level) {
+        return Err(LogsError::Level(level.to_owned()));
+    }
+    let running = RUNNING.get().ok_or(LogsError::NotStarted)?;
+    let mut wanted = running
+        .wanted
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    (running.swap)(filter(level)?).map_err(|_| LogsError::NotStarted)?;
+    level.clone_into(&mut wanted);
     Ok(())
 }
 
@@ -78,5 +141,21 @@ mod tests {
         let text = filter("waxwing_node=trace,libp2p_swarm=warn").unwrap();
         assert!(text.to_string().contains("libp2p_swarm=warn"));
         assert!(filter("waxwing=loud").is_err());
+    }
+
+    #[test]
+    fn only_a_bare_level_is_set_while_running() {
+        for wrong in [
+            "",
+            "loud",
+            "INFO",
+            "waxwing=debug",
+            "info,libp2p_swarm=trace",
+        ] {
+            assert!(
+                matches!(set_level(wrong), Err(LogsError::Level(_))),
+                "{wrong}"
+            );
+        }
     }
 }

@@ -179,6 +179,13 @@ impl Node {
         }
     }
 
+    /// Resolves once a client of the local API has asked the node to end. The node goes on until
+    /// [`Node::shutdown`].
+    pub fn asked_to_end(&self) -> impl Future<Output = ()> + Send + 'static {
+        let end = self.outside.end();
+        async move { end.notified().await }
+    }
+
     /// Stops the API and the network, lets the engine finish what it was asked, closes the store
     /// and gives the home free.
     pub async fn shutdown(self) {

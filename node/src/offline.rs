@@ -2,6 +2,8 @@
 
 use crate::home::Home;
 use crate::node::StartError;
+use std::fs::{File, TryLockError};
+use std::io;
 use std::path::Path;
 use waxwing_protocol::query::{self, Me};
 
@@ -18,4 +20,21 @@ pub fn me(root: &Path) -> Result<Option<Me>, StartError> {
     let place = home.place(home.data_key(None)?);
     let store = home.store(&place)?;
     query::me(&store).map_err(|error| StartError::Store(error.to_string()))
+}
+
+/// Whether no node holds this home. A home that is not there is free; nothing is made.
+///
+/// # Errors
+/// What the disk says.
+pub fn is_free(root: &Path) -> io::Result<bool> {
+    let lock = match File::open(root.join("lock")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        opened => opened?,
+    };
+    // Shared, and given back at once: several that ask do not hide the home from each other.
+    match lock.try_lock_shared() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }

@@ -10,6 +10,7 @@ use crate::runtime::{EngineHandle, Network};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::Notify;
 use waxwing_protocol::id::Peer;
 use waxwing_protocol::input::SendError;
 use waxwing_protocol::private::Secret;
@@ -19,6 +20,7 @@ pub(crate) struct Outside {
     net: Arc<Net>,
     server: Option<ApiServer>,
     started: Instant,
+    end: Arc<Notify>,
 }
 
 impl Outside {
@@ -50,6 +52,7 @@ impl Outside {
             net,
             server: None,
             started,
+            end: Arc::default(),
         })
     }
 
@@ -78,12 +81,18 @@ impl Outside {
                 started: self.started,
             },
             disk: Some(probe(handle)),
+            end: Arc::clone(&self.end),
         };
         let server = api::serve(settings, state)
             .await
             .map_err(|error| StartError::Api(error.to_string()))?;
         self.server = Some(server);
         Ok(())
+    }
+
+    /// Notified when a client of the API asks the node to end.
+    pub(crate) fn end(&self) -> Arc<Notify> {
+        Arc::clone(&self.end)
     }
 
     /// Multiaddrs that are listened on, best first.

@@ -2,15 +2,19 @@
 
 pub mod add;
 pub mod chat;
+pub mod completions;
 pub mod contacts;
 pub mod demo;
 pub mod id;
 pub mod invite;
+pub mod log_level;
+pub mod man;
 pub mod react;
 pub mod read;
 pub mod requests;
 pub mod send;
 pub mod status;
+pub mod stop;
 pub mod up;
 pub mod watch;
 pub mod why;
@@ -38,8 +42,8 @@ pub struct Context {
 /// [`CliError`] as the command says.
 pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
     match command {
-        // These two bring their own node and never come here.
-        Command::Up(_) | Command::Demo(_) => Ok(()),
+        // These need no node, or bring their own, and never come here.
+        Command::Up(_) | Command::Demo(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
         Command::Id(args) => id::run(args, context).await,
         Command::Words(args) => words::run(args, context).await,
         Command::Invite(args) => invite::run(args, context).await,
@@ -57,6 +61,8 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Watch(args) => watch::run(args, context).await,
         Command::Why(args) => why::run(args, context).await,
         Command::Status(args) => status::run(args, context).await,
+        Command::Stop(args) => stop::run(args, context).await,
+        Command::LogLevel(args) => log_level::run(args, context).await,
     }
 }
 

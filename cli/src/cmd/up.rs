@@ -1,8 +1,10 @@
 //! `waxwing up`: the node itself.
 
+use crate::args::Global;
 use crate::error::{CliError, Kind};
 use crate::out::Out;
 use crate::text;
+use clap::ColorChoice;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -16,7 +18,7 @@ use waxwing_protocol::limits::NAME_BYTES_MAX;
 /// Start your node and keep it running.
 ///
 /// The first start makes your account and asks for a name. The node stays in the foreground;
-/// Ctrl-C ends it. What others send you meanwhile waits with them until you are back.
+/// Ctrl-C or `waxwing stop` ends it. What others send you meanwhile waits with them until you are back.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -68,8 +70,13 @@ fn on_off(text: &str) -> Result<bool, String> {
 
 /// # Errors
 /// [`CliError`] if the node cannot start, or failed.
-pub async fn run(up: Up, home: PathBuf, verbose: u8, out: Out) -> Result<(), CliError> {
-    waxwing_node::logs::init(level(up.log_level.as_deref(), verbose), out.is_json())
+pub async fn run(up: Up, home: PathBuf, global: &Global, out: Out) -> Result<(), CliError> {
+    let level = level(up.log_level.as_deref(), global.verbose);
+    let color = match global.color {
+        ColorChoice::Auto => None,
+        choice => Some(choice == ColorChoice::Always),
+    };
+    waxwing_node::logs::init(level, out.is_json(), color)
         .map_err(|error| CliError::new(Kind::Usage, "log_level", error.to_string()))?;
     waxwing_node::harden();
     let signals =
@@ -108,6 +115,7 @@ pub async fn run(up: Up, home: PathBuf, verbose: u8, out: Out) -> Result<(), Cli
         why = node.failed() => Some(why),
         _ = interrupt.recv() => None,
         _ = terminate.recv() => None,
+        () = node.asked_to_end() => None,
     };
     if failure.is_none() {
         out.note("Ending; Ctrl-C once more ends at once.");

@@ -1,5 +1,7 @@
 //! The real executable against a scripted node: what it asks, prints, and exits with.
 
+mod help;
+mod live;
 mod node;
 
 use node::{Answer, Asked, Node};

@@ -12,6 +12,7 @@ mod extract;
 mod guard;
 pub mod model;
 mod problem;
+mod process;
 mod routes;
 mod server;
 pub mod span;

@@ -4,6 +4,9 @@
 //! `wax1…` addresses, peers are libp2p PeerIds. A field that has no value is `null`, never
 //! missing, except where its comment says so.
 
+mod process;
+
+pub use process::{Log, Stopping};
 use serde::{Deserialize, Serialize};
 
 /// How far a message has come, in the order in which it may move.

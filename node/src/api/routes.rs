@@ -5,6 +5,7 @@ use super::events::events;
 use super::extract::{BODY_BYTES_MAX, Body, Id, IdemKey, Name, Params, mid};
 use super::model;
 use super::problem::Fault;
+use super::process;
 use super::server::Shared;
 use super::span;
 use axum::extract::{DefaultBodyLimit, State};
@@ -19,8 +20,8 @@ use waxwing_protocol::limits::{READ_DEFAULT, READ_MAX};
 use waxwing_protocol::output::Answer;
 use waxwing_protocol::query::{self, Me, Page};
 
-type Reply<T> = Result<Json<T>, Fault>;
-type Node = State<Arc<Shared>>;
+pub(super) type Reply<T> = Result<Json<T>, Fault>;
+pub(super) type Node = State<Arc<Shared>>;
 
 /// Everything under `/v1`, without the guard.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
@@ -42,6 +43,8 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/messages/{id}/reactions", post(react))
         .route("/v1/messages/{id}/why", get(why))
         .route("/v1/events", get(events))
+        .route("/v1/stop", post(process::stop))
+        .route("/v1/log", get(process::log).put(process::set_log))
         .method_not_allowed_fallback(async || {
             Fault::new(
                 StatusCode::METHOD_NOT_ALLOWED,

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 /// Connections at once, on each of the two listeners: a page with a few streams and a few dozen
@@ -63,6 +63,8 @@ pub struct ApiState {
     pub info: NodeInfo,
     /// The disk, where it can be told.
     pub disk: Option<DiskProbe>,
+    /// Notified when a client asks the node to end.
+    pub end: Arc<Notify>,
 }
 
 /// Why the API did not start.
@@ -94,6 +96,7 @@ pub(super) struct Shared {
     pub(super) handle: EngineHandle,
     pub(super) info: NodeInfo,
     pub(super) disk: Option<DiskProbe>,
+    pub(super) end: Arc<Notify>,
     pub(super) stop: watch::Receiver<bool>,
 }
 
@@ -129,6 +132,7 @@ pub async fn serve(config: ApiConfig, state: ApiState) -> Result<ApiServer, ApiE
         handle: state.handle,
         info: state.info,
         disk: state.disk,
+        end: state.end,
         stop: stopped.clone(),
     }));
     let gate = Arc::new(Gate::new(config.token));

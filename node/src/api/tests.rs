@@ -1,6 +1,7 @@
 //! The API over real loopback sockets, with a scripted engine behind it.
 
 mod doors;
+mod process;
 mod shapes;
 
 use super::{ApiConfig, ApiServer, ApiState, NodeInfo, serve};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use waxwing_protocol::input::Command;
 use waxwing_protocol::output::{Answer, Refusal};
 use waxwing_protocol::store::MemoryStore;
@@ -27,6 +28,7 @@ type Told = Arc<Mutex<Vec<(Option<String>, Command)>>>;
 /// A served API, its engine, and its home.
 struct Node {
     server: ApiServer,
+    end: Arc<Notify>,
     told: Told,
     home: TempDir,
     _cursor: watch::Sender<u64>,
@@ -53,6 +55,7 @@ fn state(
             started: Instant::now(),
         },
         disk: None,
+        end: Arc::default(),
     }
 }
 
@@ -92,8 +95,10 @@ impl Node {
         let home = tempfile::tempdir().unwrap();
         let config = config(&home, Ipv4Addr::LOCALHOST);
         let state = state(asks, cursors, listens);
+        let end = Arc::clone(&state.end);
         Self {
             server: serve(config, state).await.unwrap(),
+            end,
             told,
             home,
             _cursor: cursor,
