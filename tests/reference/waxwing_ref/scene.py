@@ -240,8 +240,7 @@ class Scene:
                 # A long chain that the node does not answer, then a word of the node.
                 await self.wire.send(self.person.padding_letters(self.contact, LONG_CHAIN))
                 await self.wire.release()
-                text = "a proposal of the node"
-                await self.node.run("send", self.name, text, "--wait", "delivered")
+                await self.node.run("send", self.name, "a proposal of the node")
             else:
                 # A long chain of the node, answered when it is over.
                 before, self.person.quiet = len(self.contact.messages), True
@@ -282,7 +281,7 @@ class Scene:
         self.person.flush(self.contact)
         await self.wire.send(self.person.repair(self.contact))
         await self.settled()
-        await self.node.run("send", self.name, "on the new session", "--wait", "delivered")
+        await self.node.run("send", self.name, "on the new session")
         await self.settled()
         newest = self.contact.sending
         must(newest.first is None and len(self.contact.pairings) > 1, "the node answers on it")
