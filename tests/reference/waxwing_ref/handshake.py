@@ -71,6 +71,31 @@ def identity_part(own, born, whole_bundle=True):
 
 
 @dataclass
+class Secrets:
+    """What A brings to a handshake: its keys, B's bundle, and the shared secrets so far."""
+
+    dik: bytes
+    ek: bytes
+    bundle: dict
+    opk_public: bytes
+    ss: bytes
+    s0: bytes
+
+
+def finish(own, peer_account, secrets, pb, ident):
+    """(eid, Keys) of a handshake, once pb and ident are written."""
+    bundle, ek, ss, s0 = secrets.bundle, secrets.ek, secrets.ss, secrets.s0
+    spk, dik = bundle[5][1], bundle[4]
+    dh1, dh2, dh3 = X(secrets.dik, spk), X(ek, dik), X(ek, spk)
+    dh4 = X(ek, secrets.opk_public) if secrets.opk_public else b""
+    th1 = first_transcript(pb)
+    eid = seal(identity_key(s0, dh2, dh3, dh4, ss, th1), NONCE0, ident, pb)
+    th2 = second_transcript(th1, eid)
+    pair = (own.account, own.device_id), (peer_account, bundle[3])
+    return eid, session_keys(s0, dh1, dh2, dh3, dh4, ss, th2, *pair)
+
+
+@dataclass
 class Initiated:
     pb: bytes
     eid: bytes
@@ -87,16 +112,9 @@ def initiate(own, peer_account, signed_bundle, born, opk=None, psk=None, dice=Di
     opk_id, opk_public = opk or (None, None)
     bundle_hash = H(signed_bundle[0])
     pb = public_part(bundle[3], x_public(ek), bundle, bundle_hash, ct, opk_id, psk_id)
-    spk, dik = bundle[5][1], bundle[4]
-    dh1, dh2, dh3 = X(own.dik, spk), X(ek, dik), X(ek, spk)
-    dh4 = X(ek, opk_public) if opk_public else b""
-    th1 = first_transcript(pb)
-    k_id = identity_key(s0, dh2, dh3, dh4, ss, th1)
-    eid = seal(k_id, NONCE0, identity_part(own, born), pb)
-    th2 = second_transcript(th1, eid)
-    pair = (own.account, own.device_id), (peer_account, bundle[3])
-    keys = session_keys(s0, dh1, dh2, dh3, dh4, ss, th2, *pair)
-    return Initiated(pb, eid, keys, spk)
+    secrets = Secrets(own.dik, ek, bundle, opk_public, ss, s0)
+    eid, keys = finish(own, peer_account, secrets, pb, identity_part(own, born))
+    return Initiated(pb, eid, keys, bundle[5][1])
 
 
 @dataclass

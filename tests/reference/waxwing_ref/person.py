@@ -9,17 +9,16 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from . import frames, handshake, identity, invite, messages, ratchet, schema
-from .cbor import Refused, decode, encode
+from .cbor import Refused, encode
 from .crypto import H, ed_public, x_public
+from .text import key_of_peer_id
 
 FIRST_FLIGHT_LETTERS_MAX = 11
 FIRST_TEXT_BODY_MAX = 544
 WINDOW_LETTERS = 900
 RECEIPT_MIDS_MAX = 64
 RECEIPT_REPEAT_MS = 4000
-SESSIONS_MAX = 5
 PEER_IDS_LIFE_S = 30 * 86400
-FIRST_ADDRS_BYTES = 240
 
 
 def now_ms():
@@ -82,6 +81,8 @@ class Contact:
     messages: dict = field(default_factory=dict)
     reactions: dict = field(default_factory=dict)
     states: dict = field(default_factory=dict)
+    receipted: set = field(default_factory=set)
+    """Every mid that the other side named in a receipt."""
     clock: int = 0
     peer: bytes = None
     addresses: list = field(default_factory=list)
@@ -150,13 +151,15 @@ class Person:
         }
         return [invite.seal_objects(link, encode(plain))]
 
-    def _take_objects(self, content):
+    def _take_objects(self, content, peer):
         for contact in self.contacts.values():
             if contact.link and contact.link.inv_id == content[1] and not contact.pairings:
                 break
         else:
             raise Refused("objects that nobody asked for")
         link, now = contact.link, now_ms()
+        if peer not in [key_of_peer_id(one.rpartition("/")[2]) for one in link.addresses]:
+            raise Refused("objects from a node that was not asked")
         objects = invite.open_objects(link, content, now // 1000, contact.known)
         contact.known, contact.device = objects.known, objects.device
         contact.bundle = objects.bundle
@@ -274,7 +277,7 @@ class Person:
         if kind == frames.INVITE_GET:
             return self._answer_invite(content)
         if kind == frames.INVITE_OBJECTS:
-            return self._take_objects(content)
+            return self._take_objects(content, peer)
         if kind == frames.INIT:
             return self._take_init(content, peer)
         sid = ratchet.read_header(content)[1]
@@ -317,9 +320,7 @@ class Person:
         body = messages.read_body(plain)
         kind, mid = plain[6][0], plain[3]
         contact.bodies.append(kind)
-        if plain[1] != contact.known.chain.name:
-            raise Refused("another list than the sender's own")
-        if kind != messages.RECEIPT or (body and body[2] == messages.READ):
+        if kind != messages.RECEIPT or body is None or body[2] == messages.READ:
             contact.seen[mark] = mid, now_ms()
             contact.receipts.append(mid)
         if body is not None:
@@ -327,7 +328,7 @@ class Person:
 
     def _do(self, contact, kind, body, plain, peer):
         mid, clock = plain[3], plain.get(5)
-        if clock is not None:
+        if messages.is_user_message(kind):
             contact.clock = max(contact.clock, clock)
         if kind == messages.TEXT and mid not in contact.messages:
             contact.messages[mid] = Message(contact.account, mid, clock, body[1], body.get(2))
@@ -353,6 +354,7 @@ class Person:
             contact.bundle = body[1]
 
     def _receipted(self, contact, body):
+        contact.receipted.update(body[1])
         for mid in body[1]:
             item = contact.outbox.pop(mid, None)
             if body[2] == messages.READ:
@@ -432,18 +434,19 @@ class Person:
 
     def _seal(self, contact, pairing, mid, item):
         body = item.body() if callable(item.body) else item.body
-        conversation = messages.conversation_id(self.own.account, contact.account)
+        plain = self.plain(contact, mid, item.kind, encode(body), item.clock)
+        item.letter, item.pairing = pairing.ratchet.seal(encode(plain), now_ms()), pairing
+
+    def plain(self, contact, mid, kind, body, clock=None):
+        """The map of a plaintext to this contact."""
         theirs = contact.known.chain
-        plain = messages.write_plain(
-            self.chain.name,
-            [theirs.version, theirs.hash],
-            mid,
-            item.kind,
-            body,
-            conversation,
-            item.clock,
-        )
-        item.letter, item.pairing = pairing.ratchet.seal(plain, now_ms()), pairing
+        conversation = messages.conversation_id(self.own.account, contact.account)
+        lists = self.chain.name, [theirs.version, theirs.hash]
+        return messages.make_plain(*lists, mid, kind, body, conversation, clock)
+
+    def odd_letter(self, contact, plain):
+        """The frame of a letter with any plaintext, also one that no page allows."""
+        return frames.write_frame(frames.LETTER, contact.sending.ratchet.seal(plain, now_ms()))
 
     def _frame(self, item):
         if item.pairing.first:

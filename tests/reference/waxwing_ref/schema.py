@@ -186,7 +186,7 @@ dr_hdr = table(
 
 plain = table(
     {1: row(u32, u32, b16), 2: row(u32, b16), 3: b16, 6: row(u16, blob())},
-    {4: b32, 5: uint(), 7: many(row(b32, b32, uint(), uint()), 0, 8), 8: uint(), 9: uint()},
+    {4: b32, 5: uint(), 7: many(row(b32, b32, uint(), uint())), 8: uint(), 9: uint()},
 )
 bodies = {
     1: table({1: text(0, 32768)}, {2: b16}),

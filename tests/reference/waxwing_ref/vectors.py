@@ -294,7 +294,7 @@ def one_script(check, name, script):
         "alice": ratchet.Session.initiator(rk, sid, ad, x_public(spk), start),
         "bob": ratchet.Session.responder(rk, sid, ad, spk, start),
     }
-    letters, dk_seeds, now = {}, {}, start
+    letters, now = {}, start
     for step in script["steps"]:
         where = f"{name} {step['letter']}"
         if "opened_by" in step:

@@ -31,7 +31,7 @@ class Wire:
         connection, self.connection = self.connection, None
         self.held = []
         if connection:
-            connection.close()
+            await connection.end()
             await self.task
             if connection.refused:
                 self.faults.append(connection.refused)

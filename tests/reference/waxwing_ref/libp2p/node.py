@@ -138,6 +138,12 @@ class Connection:
     def close(self):
         self.channel.close()
 
+    async def end(self):
+        """Closes, and waits until nothing of the connection runs any more."""
+        self.close()
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=SETUP_S)
+
 
 async def _secure(tcp, network_seed, dialer, expected=None):
     if dialer:
