@@ -5,15 +5,17 @@ mod common;
 use common::node::{Node, Pair, START_MS, penalty, sent};
 use common::persona::Persona;
 use common::{Dice, forge};
-use waxwing_protocol::discovery::invite::{self, Invite, InviteGet, open_objects};
+use waxwing_protocol::discovery::invite::{self, Invite, InviteGet, InvitePlain, open_objects};
 use waxwing_protocol::feed::body::{Body, NO_LIST, Plain, Profile, Reaction, Text};
 use waxwing_protocol::frame::Frame;
-use waxwing_protocol::id::{Fixed, Mid};
+use waxwing_protocol::id::{Fixed, Hash16, Mid};
 use waxwing_protocol::identity::account::conversation_id;
 use waxwing_protocol::identity::bundle::Bundle;
 use waxwing_protocol::input::Command;
+use waxwing_protocol::private::Secret;
 use waxwing_protocol::query::{self, Page};
 use waxwing_protocol::session::handshake::Target;
+use waxwing_protocol::session::heal_psk;
 use waxwing_protocol::session::ratchet::SessionRow;
 use waxwing_protocol::store::Table;
 use waxwing_protocol::wire::codec::encode;
@@ -30,21 +32,27 @@ struct Scene {
     opened: SessionRow,
 }
 
+/// Makes a link and fetches what it leads to.
+fn fetch(bob: &mut Node, uses: u8) -> (Invite, InvitePlain, Bundle) {
+    let link = Invite::from_link(&bob.link(uses, None)).unwrap();
+    let get = Frame::InviteGet(InviteGet {
+        version: 1,
+        id: invite::id(&link.seed),
+    });
+    let out = bob.hear(Fixed([9; 32]), get.to_bytes());
+    let Ok(Frame::InviteObjects(sealed)) = Frame::open(&sent(&out)[0]) else {
+        panic!("no objects")
+    };
+    let plain = open_objects(&link.seed, &sealed).unwrap();
+    let bundle: Bundle = plain.bundle.peek().unwrap();
+    (link, plain, bundle)
+}
+
 impl Scene {
     fn new(uses: u8) -> Self {
         let mut dice = Dice(11);
         let mut bob = Node::new(2, "bob");
-        let link = Invite::from_link(&bob.link(uses, None)).unwrap();
-        let get = Frame::InviteGet(InviteGet {
-            version: 1,
-            id: invite::id(&link.seed),
-        });
-        let out = bob.hear(Fixed([9; 32]), get.to_bytes());
-        let Ok(Frame::InviteObjects(sealed)) = Frame::open(&sent(&out)[0]) else {
-            panic!("no objects")
-        };
-        let plain = open_objects(&link.seed, &sealed).unwrap();
-        let bundle: Bundle = plain.bundle.peek().unwrap();
+        let (link, plain, bundle) = fetch(&mut bob, uses);
         let carol = Persona::new("carol", NOW, &mut dice);
         let target = Target {
             bundle: &bundle,
@@ -344,4 +352,59 @@ fn an_old_copy_is_found_out_and_repaired() {
         assert!(bob.iter().any(|t| t == text), "bob lacks {text}: {bob:?}");
         assert!(alice.iter().any(|t| t == text), "alice lacks {text}");
     }
+}
+
+/// The proof of a repair is knowledge of the session that broke: of one's own.
+#[test]
+fn a_contact_cannot_repair_with_the_session_of_another() {
+    let mut scene = Scene::new(1);
+    let dave = Persona::new("dave", NOW, &mut Dice(12));
+    let mut first_from_dave = |psk: Option<(Hash16, Secret<32>)>, opk: bool| {
+        let (link, plain, bundle) = fetch(&mut scene.bob, 1);
+        let own_psk = (Fixed(invite::id(&link.seed).0), invite::psk(&link.seed));
+        let target = Target {
+            bundle: &bundle,
+            bundle_hash: plain.bundle.hash(),
+            opk: plain.opk.filter(|_| opk).map(|opk| (opk.id, opk.key)),
+            psk: Some(psk.unwrap_or(own_psk)),
+        };
+        let mut reached = dave.reach(&target, NOW, &mut scene.dice);
+        let profile = Body::Profile(Profile {
+            name: "dave".into(),
+            note: None,
+        });
+        let plain = Plain {
+            sender_list: dave.own.list,
+            recipient_list: NO_LIST,
+            mid: Mid::random(&mut scene.dice),
+            conversation: None,
+            clock: None,
+            body: profile.to_typed(),
+            custody: None,
+            timer: None,
+            sent: None,
+        };
+        let letter = reached
+            .session
+            .seal(&encode(&plain), scene.bob.now, &mut scene.dice)
+            .unwrap();
+        let init = reached.wrap(letter);
+        scene.bob.hear(dave.own.peer, Frame::Init(init).to_bytes());
+        let rows = scene.bob.store.iter();
+        let sessions = rows.filter(|(key, _)| key.table == Table::Session).count();
+        (sessions, reached.keys.k_exp)
+    };
+    let (sessions, k_exp) = first_from_dave(None, true);
+    assert_eq!(sessions, 2, "carol's and dave's");
+    let of_carol = heal_psk(&scene.reached.keys.k_exp);
+    assert_eq!(
+        first_from_dave(Some(of_carol), false).0,
+        2,
+        "carol's proof in dave's hand"
+    );
+    assert_eq!(
+        first_from_dave(Some(heal_psk(&k_exp)), false).0,
+        3,
+        "dave's own proof"
+    );
 }

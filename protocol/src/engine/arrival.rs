@@ -25,7 +25,7 @@ pub(super) enum Pass {
     /// An invite of ours.
     Invite(InviteId, InviteRow),
     /// A repair that proves knowledge of the broken session.
-    Heal,
+    Heal(contact::ContactNo),
     /// Nothing: only an existing contact may do that, and it is told to the user.
     None,
 }
@@ -116,7 +116,7 @@ fn admission(cx: &Cx<'_, '_, '_>, id: &Hash16) -> Result<Option<(Pass, Secret<32
     let Some(session) = row.sessions.iter().find(|s| s.id == session) else {
         return Ok(None);
     };
-    Ok(Some((Pass::Heal, session::heal_psk(&session.k_exp).1)))
+    Ok(Some((Pass::Heal(no), session::heal_psk(&session.k_exp).1)))
 }
 
 /// Tells the owner, once, that a one-use link was tried by a second person.
@@ -186,7 +186,12 @@ fn believe(
         Pass::Invite(_, row) => {
             ident.born <= row.expires && (row.uses == 1 || known.is_some() || room(cx)?)
         }
-        Pass::Heal | Pass::None => state == Some(ContactState::Connected),
+        // Knowing somebody else's session proves nothing about oneself.
+        Pass::Heal(no) => {
+            state == Some(ContactState::Connected)
+                && known.as_ref().is_some_and(|contact| contact.no == *no)
+        }
+        Pass::None => state == Some(ContactState::Connected),
     };
     Ok(welcome.then_some(Arrival {
         opened,
