@@ -5,7 +5,7 @@ use crate::id::{B32, DeviceId, SessionId};
 use crate::identity::contact::ContactNo;
 use crate::store::{Key, ReadExt, Span, StoreError, Table, Tx, suffix_u64};
 use crate::time::Millis;
-use crate::wire::codec::encode;
+use crate::wire::codec::{Blob, encode};
 use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
@@ -91,6 +91,16 @@ pub enum Job {
         /// The bundle.
         #[n(0)]
         bundle: B32,
+    },
+    /// Remove the tombstone of a deleted message.
+    #[n(9)]
+    Forget {
+        /// Whose conversation.
+        #[n(0)]
+        no: ContactNo,
+        /// Order key.
+        #[n(1)]
+        order: Blob,
     },
 }
 

@@ -224,6 +224,23 @@ pub enum Command {
         #[n(1)]
         upto: Option<Mid>,
     },
+    /// Put another text in place of that of a message of ours.
+    #[n(11)]
+    Edit {
+        /// Which message.
+        #[n(0)]
+        of: Mid,
+        /// At most [`crate::limits::TEXT_BYTES_MAX`] bytes.
+        #[n(1)]
+        text: String,
+    },
+    /// Delete a message of ours here, and ask the other side's nodes to do the same.
+    #[n(12)]
+    Delete {
+        /// Which message.
+        #[n(0)]
+        of: Mid,
+    },
     /// The recovery words are on paper: erase them from the home.
     #[n(10)]
     WordsWritten,

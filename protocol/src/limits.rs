@@ -55,10 +55,12 @@ pub const FIRST_TEXT_BYTES_MAX: usize = 512;
 pub const NOTE_BYTES_MAX: usize = 512;
 /// A reaction: one emoji, however many code points it takes.
 pub const REACTION_BYTES_MAX: usize = 32;
-/// A reaction that arrived before its target waits this long.
+/// A reaction, edit or deletion that arrived before its target waits this long.
 pub const WAITING_REACTION_MS: Millis = 35 * DAY_MS;
-/// Reactions waiting for targets, per contact.
+/// Messages that something waits for, per contact.
 pub const WAITING_REACTIONS_MAX: usize = 256;
+/// A deleted message leaves a tombstone this long, so that no late duplicate brings it back.
+pub const TOMBSTONE_KEEP_MS: Millis = 65 * DAY_MS;
 /// An idempotency key in bytes.
 pub const KEY_BYTES_MAX: usize = 128;
 /// Answers to idempotency keys are kept this long.
@@ -197,4 +199,5 @@ const _: () = {
     assert!(INVITE_ADDRS <= ADDRS_MAX);
     assert!(ADDR_BYTES_MAX <= FIRST_ADDRS_BYTES);
     assert!(RECEIPT_REPEAT_MS < RETRY_MS[0]);
+    assert!(LETTER_LIFE_MS + WAITING_REACTION_MS <= TOMBSTONE_KEEP_MS);
 };

@@ -3,6 +3,7 @@
 use crate::person::{EPOCH_MS, Who};
 use crate::world::World;
 use std::fmt::Write as _;
+use waxwing_protocol::output::State;
 use waxwing_protocol::query::MessageView;
 
 /// Characters of a long text that are printed.
@@ -61,7 +62,15 @@ fn message_line(message: &MessageView, list: &[MessageView], ahead_ms: i64) -> S
         .saturating_add_signed(-ahead_ms)
         .saturating_sub(EPOCH_MS);
     let mut line = format!("   {} {}: ", clock(at), message.from);
-    line += &quote(message.text.as_deref().unwrap_or("(needs a newer version)"));
+    let nothing = if message.state == State::Deleted {
+        "(deleted)"
+    } else {
+        "(needs a newer version)"
+    };
+    line += &quote(message.text.as_deref().unwrap_or(nothing));
+    if message.edited {
+        line += "  edited";
+    }
     if message.mine {
         let state = format!("{:?}", message.state).to_lowercase();
         // Writing to a string cannot fail.

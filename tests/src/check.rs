@@ -1,6 +1,6 @@
 //! What must be true once the world has settled.
 
-use crate::model::pair;
+use crate::model::{Sent, pair};
 use crate::person::Who;
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,13 +110,24 @@ impl World {
                 self.name(sent.from),
                 self.name(sent.to)
             );
-            match find(sent.to, sent.from) {
+            let theirs = find(sent.to, sent.from);
+            let mine = find(sent.from, sent.to);
+            if self.model.deleted.contains(id) {
+                self.check_deleted(sent, [mine, theirs], &about, broken);
+                continue;
+            }
+            let edited = self.model.edited.get(id);
+            let says = |seen: &MessageView| match edited {
+                Some(edited) => {
+                    let known = edited.doubtful || self.either_rolled(sent);
+                    known || (seen.text.as_ref() == Some(&edited.text) && seen.edited)
+                }
+                None => seen.text.as_ref() == Some(&sent.text),
+            };
+            match theirs {
                 None => broken.push(("lost", sent.to, format!("{about} is not there"))),
                 Some(seen) => {
-                    let same = seen.text.as_ref() == Some(&sent.text)
-                        && seen.reply_to == sent.reply_to
-                        && !seen.mine;
-                    if !same {
+                    if !says(seen) || seen.reply_to != sent.reply_to || seen.mine {
                         broken.push(("changed", sent.to, format!("{about} says something else")));
                     }
                     let read = self.model.read.contains(&(sent.to, *id));
@@ -126,7 +137,7 @@ impl World {
                     }
                 }
             }
-            match find(sent.from, sent.to) {
+            match mine {
                 None => broken.push(("lost_here", sent.from, format!("{about} is not there"))),
                 Some(mine) => {
                     let read = self.model.read.contains(&(sent.to, *id))
@@ -137,6 +148,35 @@ impl World {
                         broken.push(("undelivered", sent.from, detail));
                     }
                 }
+            }
+            if let (Some(mine), Some(theirs)) = (mine, theirs)
+                && (&mine.text, mine.edited) != (&theirs.text, theirs.edited)
+                && !self.either_rolled(sent)
+            {
+                broken.push(("edits_differ", sent.to, format!("{about} differs")));
+            }
+        }
+    }
+
+    fn either_rolled(&self, sent: &Sent) -> bool {
+        let rolled = &self.model.rolled;
+        rolled.contains(&sent.from) || rolled.contains(&sent.to)
+    }
+
+    /// Nothing of it is left on either side. Whoever it had not reached yet may never see it.
+    fn check_deleted(
+        &self,
+        sent: &Sent,
+        seen: [Option<&MessageView>; 2],
+        about: &str,
+        broken: &mut Vec<Broken>,
+    ) {
+        for (who, seen) in [sent.from, sent.to].into_iter().zip(seen) {
+            let gone = |m: &MessageView| {
+                m.state == State::Deleted && m.text.is_none() && m.reactions.is_empty()
+            };
+            if !seen.is_none_or(gone) && !self.either_rolled(sent) {
+                broken.push(("undeleted", who, format!("{about} is still there")));
             }
         }
     }
@@ -162,7 +202,7 @@ impl World {
                 self.check_origin(who, *other, list, broken);
                 let unread = list
                     .iter()
-                    .filter(|m| !m.mine && m.state != State::Read)
+                    .filter(|m| !m.mine && m.state < State::Read)
                     .count() as u64;
                 let contact = &view.contacts[other];
                 if contact.state == ContactState::Connected && contact.unread != unread {
@@ -184,6 +224,9 @@ impl World {
             } else {
                 (other, who)
             };
+            if message.state == State::Deleted {
+                continue;
+            }
             let text = message.text.clone().unwrap_or_default();
             if !self.model.asked.contains(&(from, to, text)) {
                 let detail = format!("{:?} was never sent by {}", message.id, self.name(from));
@@ -236,7 +279,8 @@ impl World {
         for (id, sent) in &self.model.sent {
             let (a, b) = (sent.from, sent.to);
             let rolled = |who| self.model.rolled.contains(&who);
-            if sent.excused || !self.model.bound(a, b) || rolled(a) || rolled(b) {
+            let deleted = self.model.deleted.contains(id);
+            if sent.excused || deleted || !self.model.bound(a, b) || rolled(a) || rolled(b) {
                 continue;
             }
             let shown = |who: Who, other: Who| -> BTreeMap<Who, String> {

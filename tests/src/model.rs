@@ -46,6 +46,15 @@ pub struct Reacted {
     pub doubtful: bool,
 }
 
+/// The last text that an author put in place of another.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Edited {
+    /// The text.
+    pub text: String,
+    /// Two edits may have happened in either order.
+    pub doubtful: bool,
+}
+
 /// An invite link.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Link {
@@ -72,8 +81,12 @@ pub struct Model {
     pub times: BTreeMap<(Who, String), u32>,
     /// Acknowledged reactions.
     pub reacted: BTreeMap<(Mid, Who), Reacted>,
-    /// Reactions asked for, per message.
-    pub reactions_asked: BTreeMap<Mid, u32>,
+    /// Acknowledged edits.
+    pub edited: BTreeMap<Mid, Edited>,
+    /// Acknowledged deletions.
+    pub deleted: BTreeSet<Mid>,
+    /// Reactions, edits and deletions asked for, per message.
+    pub said_of: BTreeMap<Mid, u32>,
     /// Received messages that were marked as read.
     pub read: BTreeSet<(Who, Mid)>,
     /// The same, those included that an old disk has made uncertain.
@@ -102,8 +115,13 @@ impl Model {
                 self.asked.insert((who, to, text.clone()));
                 *self.times.entry((who, text.clone())).or_default() += 1;
             }
-            (Command::React { to, .. }, _) => {
-                *self.reactions_asked.entry(*to).or_default() += 1;
+            (Command::Edit { of, text }, Some(to)) => {
+                *self.said_of.entry(*of).or_default() += 1;
+                self.asked.insert((who, to, text.clone()));
+                *self.times.entry((who, text.clone())).or_default() += 1;
+            }
+            (Command::React { to: of, .. } | Command::Delete { of }, _) => {
+                *self.said_of.entry(*of).or_default() += 1;
             }
             (Command::Block { .. } | Command::Decline { .. }, Some(other)) => {
                 self.severed.insert(pair(who, other));
@@ -219,6 +237,17 @@ impl World {
                 };
                 self.model.reacted.insert((*to, who), reacted);
             }
+            (Command::Edit { of, text }, Answer::Message { .. }, _) => {
+                let before = self.model.edited.get(of);
+                let edited = Edited {
+                    text: text.clone(),
+                    doubtful: wish.doubtful || before.is_some_and(|e| e.doubtful),
+                };
+                self.model.edited.insert(*of, edited);
+            }
+            (Command::Delete { of }, Answer::Message { .. }, _) => {
+                self.model.deleted.insert(*of);
+            }
             (Command::MarkRead { .. }, Answer::Marked { .. }, Some(of)) => {
                 self.has_read(who, of, wish.doubtful);
             }
@@ -326,6 +355,8 @@ fn word(command: &Command) -> &'static str {
         Command::Block { .. } => "block",
         Command::Send { .. } => "send",
         Command::React { .. } => "react",
+        Command::Edit { .. } => "edit",
+        Command::Delete { .. } => "delete",
         Command::MarkRead { .. } => "read",
         Command::WordsWritten => "words",
     }

@@ -67,11 +67,11 @@ impl World {
     /// Every table of somebody's home is within its bounds.
     pub fn check_rows(&mut self, who: Who) {
         let model = &self.model;
-        let reactions: u64 = model.reactions_asked.values().map(|n| u64::from(*n)).sum();
+        let said: u64 = model.said_of.values().map(|n| u64::from(*n)).sum();
         let person = &self.people[who];
         let load = Load {
             people: self.people.len() as u64,
-            letters: model.asked.len() as u64 + reactions + 64,
+            letters: model.asked.len() as u64 + said + 64,
             commands: (person.answers.len() + person.wishes.len()) as u64,
         };
         for (table, rows) in count(&person.store) {

@@ -95,6 +95,19 @@ impl World {
     }
 }
 
+impl World {
+    /// Puts another text in place of one's own.
+    pub fn edit(&mut self, by: Who, of: Mid, text: &str) -> Option<Mid> {
+        let text = text.to_owned();
+        message_id(self.ask_for(by, Step::Edit { by, of, text }))
+    }
+
+    /// Takes a message back.
+    pub fn delete(&mut self, by: Who, of: Mid) -> Option<Mid> {
+        message_id(self.ask_for(by, Step::Delete { by, of }))
+    }
+}
+
 fn message_id(answer: Option<Result<Answer, Refusal>>) -> Option<Mid> {
     match answer {
         Some(Ok(Answer::Message { id, .. })) => Some(id),

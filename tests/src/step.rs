@@ -67,6 +67,22 @@ pub enum Step {
         /// An emoji; empty takes it back.
         emoji: String,
     },
+    /// Put another text in place of one's own.
+    Edit {
+        /// Who edits.
+        by: Who,
+        /// Which message.
+        of: Mid,
+        /// What it says from then on.
+        text: String,
+    },
+    /// Take a message back.
+    Delete {
+        /// Who deletes.
+        by: Who,
+        /// Which message.
+        of: Mid,
+    },
     /// Mark everything of somebody's as read.
     Read {
         /// Who reads.
@@ -205,6 +221,13 @@ impl World {
             }
             Step::React { by, to, emoji } => {
                 Some(self.command(by, Command::React { to, emoji }, None, Then::Nothing))
+            }
+            Step::Edit { by, of, text } => {
+                let to = self.model.sent.get(&of).map(|sent| sent.to);
+                Some(self.command(by, Command::Edit { of, text }, to, Then::Nothing))
+            }
+            Step::Delete { by, of } => {
+                Some(self.command(by, Command::Delete { of }, None, Then::Nothing))
             }
             Step::Read { by, of } => {
                 let name = self.petname(by, of)?;

@@ -176,6 +176,18 @@ fn draw(world: &mut World, dice: &mut Dice, storm: &Storm, step: u32) -> Step {
             },
             None => say,
         },
+        96..98 if !storm.rollback => match known_message(world, by, pick) {
+            Some(of) => Step::Edit {
+                by,
+                of,
+                text: text(dice, step),
+            },
+            None => say,
+        },
+        98 if !storm.rollback => match known_message(world, by, pick) {
+            Some(of) => Step::Delete { by, of },
+            None => say,
+        },
         66..69 => Step::Invite {
             by,
             guest: other,

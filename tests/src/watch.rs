@@ -88,8 +88,8 @@ impl World {
                 let shown = self.watch.shown.entry((who, id)).or_default();
                 *shown += 1;
                 let shown = *shown;
-                let reactions = self.model.reactions_asked.get(&id).copied().unwrap_or(0);
-                if shown > 1 + reactions {
+                let said = self.model.said_of.get(&id).copied().unwrap_or(0);
+                if shown > 1 + said {
                     let detail = format!("{id:?} is in the change log {shown} times");
                     self.violation("shown_twice", who, detail);
                 }

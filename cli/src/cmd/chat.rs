@@ -245,7 +245,12 @@ impl Room<'_> {
         match &heard.event.change {
             Change::Message(message) if message.contact == self.name => {
                 if let Some(number) = self.number_of(&message.id) {
-                    // Shown before: what changed is a reaction, or it is ours and was just typed.
+                    // Shown before: what changed is a reaction, an edit or a deletion, or it is
+                    // ours and was just typed.
+                    if message.edited || message.state == State::Deleted {
+                        let line = show::message(message, Place::Conversation, &Zoned::now(), out);
+                        return self.tell(&heard, &format!("#{number} {line}"));
+                    }
                     if !message.reactions.is_empty() {
                         let all: Vec<String> = message
                             .reactions

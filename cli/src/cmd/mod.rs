@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub mod add;
+pub mod amend;
 pub mod chat;
 pub mod completions;
 pub mod contacts;
@@ -56,6 +57,8 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Send(args) => send::run(args, context).await,
         Command::Reply(args) => send::reply(args, context).await,
         Command::React(args) => react::run(args, context).await,
+        Command::Edit(args) => amend::edit(args, context).await,
+        Command::Delete(args) => amend::delete(args, context).await,
         Command::Read(args) => read::run(args, context).await,
         Command::Chat(args) => chat::run(args, context).await,
         Command::Watch(args) => watch::run(args, context).await,

@@ -148,7 +148,7 @@ pub(super) async fn came_to(
 }
 
 /// The text itself, or what stdin holds.
-async fn content(text: String) -> Result<String, CliError> {
+pub(super) async fn content(text: String) -> Result<String, CliError> {
     let text = if text == "-" {
         let read = tokio::task::spawn_blocking(from_stdin).await;
         read.map_err(|_| CliError::failed("input", "stdin could not be read"))??

@@ -304,6 +304,14 @@ pub struct SendRequest {
     pub reply_to: Option<String>,
 }
 
+/// Body of `POST /v1/messages/{id}/edit`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EditRequest {
+    /// The text from now on, at most 32 KiB.
+    pub text: String,
+}
+
 /// Body of `POST /v1/messages/{id}/reactions`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

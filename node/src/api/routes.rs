@@ -41,6 +41,8 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/requests/{name}/decline", post(decline))
         .route("/v1/messages/{id}", get(message))
         .route("/v1/messages/{id}/reactions", post(react))
+        .route("/v1/messages/{id}/edit", post(edit))
+        .route("/v1/messages/{id}/delete", post(delete))
         .route("/v1/messages/{id}/why", get(why))
         .route("/v1/events", get(events))
         .route("/v1/stop", post(process::stop))
@@ -272,6 +274,26 @@ async fn react(
     created(convert::sent(
         command(&node, key, Command::React { to, emoji }).await?,
     ))
+}
+
+async fn edit(
+    State(node): Node,
+    Id(of): Id,
+    IdemKey(key): IdemKey,
+    Body(body): Body<model::EditRequest>,
+) -> Reply<model::Sent> {
+    let text = body.text;
+    let answer = command(&node, key, Command::Edit { of, text }).await?;
+    convert::sent(answer)
+        .map(Json)
+        .ok_or_else(Fault::unexpected)
+}
+
+async fn delete(State(node): Node, Id(of): Id, IdemKey(key): IdemKey) -> Reply<model::Sent> {
+    let answer = command(&node, key, Command::Delete { of }).await?;
+    convert::sent(answer)
+        .map(Json)
+        .ok_or_else(Fault::unexpected)
 }
 
 async fn why(State(node): Node, Id(id): Id) -> Reply<model::Why> {

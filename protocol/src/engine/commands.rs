@@ -1,10 +1,10 @@
 //! A user's wishes.
 
-use super::{Outcome, admit, answers, invites, refuse};
+use super::{Outcome, admit, amend, answers, invites, refuse};
 use crate::discovery::invite::{BadLink, Invite};
-use crate::feed::body::{Body, Reaction, Receipt, Text, TypedBody, kind};
+use crate::feed::body::{Body, Receipt, Text, TypedBody, kind};
 use crate::feed::changes::ChangeKind;
-use crate::feed::view::{self, MessageRow, ReactionRow, State};
+use crate::feed::view::{self, MessageRow, State};
 use crate::id::Mid;
 use crate::identity::account::parse_address;
 use crate::identity::contact::{self, ContactRow, ContactState, clean_name};
@@ -12,7 +12,7 @@ use crate::identity::device;
 use crate::input::{Command, Moment};
 use crate::limits::{
     CONTACTS_MAX, INVITE_LIFE_S, NAME_BYTES_MAX, OUTBOX_PER_CONTACT_MAX, PENDING_MESSAGES_MAX,
-    REACTION_BYTES_MAX, READ_MAX, RECEIPT_MIDS_MAX, TEXT_BYTES_MAX,
+    READ_MAX, RECEIPT_MIDS_MAX, TEXT_BYTES_MAX,
 };
 use crate::outbox::{self, Cx, What};
 use crate::output::{Answer, Refusal, RefusalKind};
@@ -31,6 +31,7 @@ macro_rules! allowed {
         }
     };
 }
+pub(super) use allowed;
 
 /// Makes the account.
 pub(super) fn create(
@@ -90,7 +91,9 @@ fn act(cx: &mut Cx<'_, '_, '_>, command: Command) -> Outcome<Answer> {
         Command::Decline { name } => decline(cx, &name),
         Command::Block { name } => block(cx, &name),
         Command::Send { to, text, reply_to } => send(cx, &to, text, reply_to),
-        Command::React { to, emoji } => react(cx, to, emoji),
+        Command::React { to, emoji } => amend::react(cx, to, emoji),
+        Command::Edit { of, text } => amend::edit(cx, of, text),
+        Command::Delete { of } => amend::delete(cx, of),
         Command::MarkRead { name, upto } => mark_read(cx, &name, upto),
         Command::WordsWritten => {
             device::erase_words(cx.tx);
@@ -299,7 +302,7 @@ fn blocked(kind: RefusalKind) -> Refusal {
 }
 
 /// A contact to whom something may be said.
-fn addressee(cx: &Cx<'_, '_, '_>, name: &str) -> Outcome<ContactRow> {
+pub(super) fn addressee(cx: &Cx<'_, '_, '_>, name: &str) -> Outcome<ContactRow> {
     let contact = allowed!(known(cx, name)?);
     let refusal = match contact.state {
         ContactState::Pending | ContactState::Connected => return Ok(Ok(contact)),
@@ -315,7 +318,7 @@ fn addressee(cx: &Cx<'_, '_, '_>, name: &str) -> Outcome<ContactRow> {
 }
 
 /// The outbox of a contact has room for one more.
-fn has_room(cx: &Cx<'_, '_, '_>, contact: &ContactRow) -> Outcome<()> {
+pub(super) fn has_room(cx: &Cx<'_, '_, '_>, contact: &ContactRow) -> Outcome<()> {
     let known = !contact.devices.is_empty();
     let most = if known {
         OUTBOX_PER_CONTACT_MAX
@@ -337,7 +340,7 @@ fn has_room(cx: &Cx<'_, '_, '_>, contact: &ContactRow) -> Outcome<()> {
     Ok(Ok(()))
 }
 
-fn no_such_message() -> Refusal {
+pub(super) fn no_such_message() -> Refusal {
     refuse(
         RefusalKind::NotFound,
         "no_such_message",
@@ -346,16 +349,16 @@ fn no_such_message() -> Refusal {
     )
 }
 
-fn send(cx: &mut Cx<'_, '_, '_>, to: &str, text: String, reply_to: Option<Mid>) -> Outcome<Answer> {
-    let contact = allowed!(addressee(cx, to)?);
+/// A text that may be said.
+pub(super) fn fit_text(text: &str) -> Result<(), Refusal> {
     if text.is_empty() {
         let hint = Some("write something");
-        return Ok(Err(refuse(
+        return Err(refuse(
             RefusalKind::Invalid,
             "empty_text",
             "the text is empty",
             hint,
-        )));
+        ));
     }
     if text.len() > TEXT_BYTES_MAX {
         let message = format!(
@@ -363,13 +366,14 @@ fn send(cx: &mut Cx<'_, '_, '_>, to: &str, text: String, reply_to: Option<Mid>) 
             text.len()
         );
         let hint = Some("send it in parts");
-        return Ok(Err(refuse(
-            RefusalKind::Policy,
-            "text_too_long",
-            &message,
-            hint,
-        )));
+        return Err(refuse(RefusalKind::Policy, "text_too_long", &message, hint));
     }
+    Ok(())
+}
+
+fn send(cx: &mut Cx<'_, '_, '_>, to: &str, text: String, reply_to: Option<Mid>) -> Outcome<Answer> {
+    let contact = allowed!(addressee(cx, to)?);
+    allowed!(fit_text(&text));
     if let Some(target) = &reply_to
         && !view::places(cx.tx, target)?
             .iter()
@@ -398,21 +402,11 @@ fn say(
 ) -> Result<Mid, StoreError> {
     let mid = Mid::random(cx.at.rng);
     let now = cx.at.now;
-    let row = MessageRow {
-        mid,
-        mine: true,
-        body,
-        clock: now.max(contact.clock + 1),
-        sent: now,
-        at: now,
-        state: State::Queued,
-        late: false,
-        reactions: Vec::new(),
-        trails: Vec::new(),
-        read_at: None,
-    };
+    let clock = now.max(contact.clock + 1);
+    let row = MessageRow::new(mid, true, body, clock, now);
     let own = cx.own.account;
-    let order = view::insert(cx.tx, &mut contact, &own, row)?.unwrap_or_default();
+    let new = view::insert(cx.tx, &mut contact, &own, row)?;
+    let order = new.map(|(order, _)| order).unwrap_or_default();
     contact::put(cx.tx, &contact);
     let key = crate::wire::codec::Blob(order);
     cx.log(ChangeKind::Message {
@@ -428,57 +422,6 @@ fn say(
     Ok(mid)
 }
 
-fn react(cx: &mut Cx<'_, '_, '_>, to: Mid, emoji: String) -> Outcome<Answer> {
-    let emoji = String::from(emoji.trim());
-    if emoji.len() > REACTION_BYTES_MAX || emoji.chars().any(char::is_control) {
-        let message = "a reaction is one emoji, or nothing to take it back";
-        return Ok(Err(refuse(
-            RefusalKind::Invalid,
-            "bad_reaction",
-            message,
-            None,
-        )));
-    }
-    let Some(place) = view::places(cx.tx, &to)?.into_iter().next() else {
-        return Ok(Err(no_such_message()));
-    };
-    let contact = contact::must(cx.tx, place.no)?;
-    let mut contact = allowed!(addressee(cx, &contact.name)?);
-    allowed!(has_room(cx, &contact)?);
-    let Some(mut message) = view::get(cx.tx, place.no, &place.order)? else {
-        return Ok(Err(no_such_message()));
-    };
-    let mid = Mid::random(cx.at.rng);
-    let clock = cx.at.now.max(contact.clock + 1);
-    contact.clock = clock;
-    contact::put(cx.tx, &contact);
-    let reaction = ReactionRow {
-        mine: true,
-        emoji: emoji.clone(),
-        clock,
-        mid,
-    };
-    view::fold_reaction(&mut message, reaction);
-    view::put(cx.tx, place.no, &place.order, &message);
-    cx.log(ChangeKind::Message {
-        no: place.no,
-        key: place.order,
-    })?;
-    let body = Body::Reaction(Reaction { to, emoji }).to_typed();
-    for device in outbox::targets(&contact) {
-        let what = What::Body {
-            body: body.clone(),
-            clock: Some(clock),
-        };
-        outbox::enqueue(cx, contact.no, &device, mid, what)?;
-        outbox::pump(cx, contact.no, &device)?;
-    }
-    Ok(Ok(Answer::Message {
-        id: to,
-        state: message.state,
-    }))
-}
-
 fn mark_read(cx: &mut Cx<'_, '_, '_>, name: &str, upto: Option<Mid>) -> Outcome<Answer> {
     let mut contact = allowed!(known(cx, name)?);
     let last = match upto {
@@ -492,12 +435,12 @@ fn mark_read(cx: &mut Cx<'_, '_, '_>, name: &str, upto: Option<Mid>) -> Outcome<
         }
     };
     let mut mids = Vec::new();
-    for (suffix, order) in view::unread(cx.tx, contact.no, READ_MAX)? {
+    for order in view::unread(cx.tx, contact.no, READ_MAX)? {
         if last.as_ref().is_some_and(|last| order > *last) {
             continue;
         }
-        view::clear_unread(cx.tx, &mut contact, suffix);
         if let Some(mut message) = view::get(cx.tx, contact.no, &order)? {
+            view::clear_unread(cx.tx, &mut contact, &mut message);
             message.read_at = Some(cx.at.now);
             message.advance(State::Read);
             view::put(cx.tx, contact.no, &order, &message);

@@ -1,11 +1,14 @@
 //! Letters of sessions: opened once, taken in, receipted.
 
 use super::accounts::keep_account;
-use super::{NONSENSE, penalise, repair};
+use super::{NONSENSE, amend, penalise, repair};
 use crate::crypto::hash::hash16;
-use crate::feed::body::{Body, Lists, PeerIds, Plain, Profile, Repair, kind};
+use crate::feed::amend::{Amend, ReactionRow, Version};
+use crate::feed::body::{
+    Body, Delete, Edit, Lists, PeerIds, Plain, Profile, Reaction, Repair, kind,
+};
 use crate::feed::changes::ChangeKind;
-use crate::feed::view::{self, MessageRow, ReactionRow, State};
+use crate::feed::view::{self, MessageRow};
 use crate::id::{DeviceId, Hash16, Mid, Peer, SessionId};
 use crate::identity::account::conversation_id;
 use crate::identity::bundle;
@@ -21,7 +24,6 @@ use crate::session::{self, Letter, SeenRow, skipped};
 use crate::store::{ReadExt, StoreError};
 use crate::time::{HOUR_MS, secs};
 use crate::wire::codec::{Blob, decode, decode_closed, encode};
-use alloc::vec::Vec;
 
 /// How a letter came to be opened.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -298,18 +300,33 @@ fn take_in(
                     another conversation";
         return cx.notice(Some(contact.no), "message_refused", text);
     }
+    let clock = plain.clock.unwrap_or(0);
     match body {
         Body::Text(_) | Body::Later => message(cx, contact, plain),
-        Body::Reaction(reaction) => {
-            let clock = plain.clock.unwrap_or(0);
-            contact.clock = contact.clock.max(clock);
-            let row = ReactionRow {
+        Body::Reaction(Reaction { to, emoji }) => {
+            let reaction = ReactionRow {
                 mine: false,
-                emoji: reaction.emoji,
+                emoji,
                 clock,
                 mid: plain.mid,
             };
-            fold_reaction(cx, contact, reaction.to, row)
+            amend::take(cx, contact, &to, clock, Amend::Reaction(reaction))
+        }
+        Body::Edit(Edit { to, text }) => {
+            let version = Version {
+                clock,
+                mid: plain.mid,
+            };
+            let mine = false;
+            let said = Amend::Edit {
+                mine,
+                text,
+                version,
+            };
+            amend::take(cx, contact, &to, clock, said)
+        }
+        Body::Delete(Delete { to }) => {
+            amend::take(cx, contact, &to, clock, Amend::Delete { mine: false })
         }
         Body::Receipt(receipt) => outbox::receipt(cx, contact.no, device, &receipt),
         Body::Profile(profile) => {
@@ -356,22 +373,14 @@ fn message(
     plain: &Plain,
 ) -> Result<(), StoreError> {
     let clock = plain.clock.unwrap_or(0);
+    let now = cx.at.now;
     let row = MessageRow {
-        mid: plain.mid,
-        mine: false,
-        body: plain.body.clone(),
-        clock,
         // Somebody else's word, shown as a date: as far ahead as a clock may be, and no further.
-        sent: plain.sent.unwrap_or(clock).min(cx.at.now + CLOCK_AHEAD_MS),
-        at: cx.at.now,
-        state: State::Delivered,
-        late: false,
-        reactions: Vec::new(),
-        trails: Vec::new(),
-        read_at: None,
+        sent: plain.sent.unwrap_or(clock).min(now + CLOCK_AHEAD_MS),
+        ..MessageRow::new(plain.mid, false, plain.body.clone(), clock, now)
     };
     let own = cx.own.account;
-    let Some(order) = view::insert(cx.tx, &mut contact, &own, row)? else {
+    let Some((order, mut row)) = view::insert(cx.tx, &mut contact, &own, row)? else {
         return Ok(());
     };
     let key = Blob(order.clone());
@@ -379,40 +388,12 @@ fn message(
         no: contact.no,
         key,
     })?;
-    view::mark_unread(cx.tx, &mut contact, arrival, &order);
-    contact::put(cx.tx, &contact);
-    Ok(())
-}
-
-fn fold_reaction(
-    cx: &mut Cx<'_, '_, '_>,
-    mut contact: ContactRow,
-    to: Mid,
-    reaction: ReactionRow,
-) -> Result<(), StoreError> {
-    let no = contact.no;
-    let place = view::places(cx.tx, &to)?
-        .into_iter()
-        .find(|place| place.no == no);
-    match place {
-        Some(place) => {
-            contact::put(cx.tx, &contact);
-            let Some(mut message) = view::get(cx.tx, no, &place.order)? else {
-                return Ok(());
-            };
-            if view::fold_reaction(&mut message, reaction) {
-                view::put(cx.tx, no, &place.order, &message);
-                cx.log(ChangeKind::Message {
-                    no,
-                    key: place.order,
-                })?;
-            }
-        }
-        None => {
-            view::keep_waiting(cx.tx, &mut contact, &to, reaction, cx.at.now)?;
-            contact::put(cx.tx, &contact);
-        }
+    if row.deleted_at.is_some() {
+        amend::bury(cx, contact.no, &order);
+    } else {
+        view::mark_unread(cx.tx, &mut contact, arrival, &order, &mut row);
     }
+    contact::put(cx.tx, &contact);
     Ok(())
 }
 

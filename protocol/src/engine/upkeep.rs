@@ -5,7 +5,7 @@ use super::answers;
 use crate::agenda::{self, Job};
 use crate::discovery::invite::{self, InviteRow};
 use crate::feed::body::kind;
-use crate::feed::{changes, view};
+use crate::feed::{amend, changes};
 use crate::id::{B32, Hash16, SessionId};
 use crate::identity::bundle::Bundle;
 use crate::identity::contact::{self, ContactNo, ContactState, INVITER};
@@ -212,7 +212,7 @@ pub(super) fn sweep(cx: &mut Cx<'_, '_, '_>, from: ContactNo) -> Result<(), Stor
     for mut contact in page {
         let no = contact.no;
         let more = skipped::sweep(cx.tx, &mut contact, now)?;
-        view::sweep_waiting(cx.tx, &mut contact, now)?;
+        amend::sweep_waiting(cx.tx, &mut contact, now)?;
         contact::put(cx.tx, &contact);
         if more {
             next = Some(no);

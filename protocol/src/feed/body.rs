@@ -99,6 +99,27 @@ pub struct Text {
     pub reply_to: Option<Mid>,
 }
 
+/// Another text in place of that of a message.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct Edit {
+    /// The message; only its author edits it.
+    #[n(1)]
+    pub to: Mid,
+    /// The text from now on.
+    #[n(2)]
+    pub text: String,
+}
+
+/// Takes a message back.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct Delete {
+    /// The message; only its author deletes it.
+    #[n(1)]
+    pub to: Mid,
+}
+
 /// A reaction; an empty emoji takes it back.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 #[cbor(map)]
@@ -203,6 +224,10 @@ pub struct Empty {}
 pub enum Body {
     /// 1.
     Text(Text),
+    /// 2.
+    Edit(Edit),
+    /// 3.
+    Delete(Delete),
     /// 4.
     Reaction(Reaction),
     /// 5.
@@ -229,6 +254,10 @@ pub enum Body {
 pub mod kind {
     /// Text.
     pub const TEXT: u16 = 1;
+    /// Edit.
+    pub const EDIT: u16 = 2;
+    /// Delete.
+    pub const DELETE: u16 = 3;
     /// Reaction.
     pub const REACTION: u16 = 4;
     /// Receipt.
@@ -252,6 +281,8 @@ impl Body {
     pub fn to_typed(&self) -> TypedBody {
         let (kind, bytes) = match self {
             Self::Text(b) => (kind::TEXT, encode(b)),
+            Self::Edit(b) => (kind::EDIT, encode(b)),
+            Self::Delete(b) => (kind::DELETE, encode(b)),
             Self::Reaction(b) => (kind::REACTION, encode(b)),
             Self::Receipt(b) => (kind::RECEIPT, encode(b)),
             Self::Profile(b) => (kind::PROFILE, encode(b)),
@@ -277,6 +308,8 @@ impl Body {
         let bytes = &typed.bytes;
         let body = match typed.kind {
             kind::TEXT => Self::Text(decode(bytes)?),
+            kind::EDIT => Self::Edit(decode(bytes)?),
+            kind::DELETE => Self::Delete(decode(bytes)?),
             kind::REACTION => Self::Reaction(decode(bytes)?),
             kind::RECEIPT => Self::Receipt(decode(bytes)?),
             kind::PROFILE => Self::Profile(decode(bytes)?),
@@ -301,6 +334,7 @@ impl Body {
     fn fits(&self) -> bool {
         match self {
             Self::Text(b) => b.text.len() <= TEXT_BYTES_MAX,
+            Self::Edit(b) => b.text.len() <= TEXT_BYTES_MAX,
             Self::Reaction(b) => b.emoji.len() <= REACTION_BYTES_MAX,
             Self::Receipt(b) => {
                 (1..=RECEIPT_MIDS_MAX).contains(&b.mids.len())
@@ -319,7 +353,10 @@ impl Body {
 
     /// Whether it is part of the conversation: such letters name it and carry a clock.
     pub const fn is_user(&self) -> bool {
-        matches!(self, Self::Text(_) | Self::Reaction(_) | Self::Later)
+        matches!(
+            self,
+            Self::Text(_) | Self::Edit(_) | Self::Delete(_) | Self::Reaction(_) | Self::Later
+        )
     }
 
     /// Whether the recipient receipts it. Receipts of delivery are not receipted.

@@ -1,5 +1,6 @@
 //! What people say, and what of it is shown: bodies, the conversation, the change log.
 
+pub mod amend;
 pub mod body;
 pub mod changes;
 pub mod view;

@@ -1,13 +1,12 @@
 //! A conversation as it is stored: messages in canonical order, each with its story.
 
+use super::amend::{self, ReactionRow, Version};
 use super::body::{Body, TypedBody};
 use crate::id::{AccountId, DeviceId, Mid};
 use crate::identity::contact::{ContactNo, ContactRow};
-use crate::limits::{WAITING_REACTION_MS, WAITING_REACTIONS_MAX};
 use crate::store::{Key, ReadExt, Span, StoreError, Table, Tx};
 use crate::time::Millis;
 use crate::wire::codec::Blob;
-use alloc::string::String;
 use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
@@ -70,23 +69,6 @@ pub struct Trail {
     pub failed_at: Option<Millis>,
 }
 
-/// One account's reaction to a message.
-#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct ReactionRow {
-    /// Ours.
-    #[n(0)]
-    pub mine: bool,
-    /// The emoji; empty once taken back.
-    #[n(1)]
-    pub emoji: String,
-    /// Newest clock wins, then the greater id.
-    #[n(2)]
-    pub clock: Millis,
-    /// Id of the reaction.
-    #[n(3)]
-    pub mid: Mid,
-}
-
 /// A message.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct MessageRow {
@@ -123,6 +105,15 @@ pub struct MessageRow {
     /// When we read it (received ones).
     #[n(11)]
     pub read_at: Option<Millis>,
+    /// Which edit its text is, if it was edited.
+    #[n(12)]
+    pub edit: Option<Version>,
+    /// When it was deleted: the row is a tombstone from then on.
+    #[n(13)]
+    pub deleted_at: Option<Millis>,
+    /// Its place among the unread, while it is unread.
+    #[n(14)]
+    pub unread: Option<u64>,
 }
 
 /// Place of a message in its conversation: clock, author, id. Orders as people see it on every
@@ -221,7 +212,7 @@ pub fn newest(
 }
 
 /// Inserts a message, unless its author already wrote one with this id (the first body wins).
-/// Returns its place if it is new. The caller puts `contact` back.
+/// Returns its place and what is stored there if it is new. The caller puts `contact` back.
 ///
 /// # Errors
 /// [`StoreError`] if the disk fails.
@@ -230,7 +221,7 @@ pub fn insert(
     contact: &mut ContactRow,
     own: &AccountId,
     mut row: MessageRow,
-) -> Result<Option<Vec<u8>>, StoreError> {
+) -> Result<Option<(Vec<u8>, MessageRow)>, StoreError> {
     let mut places = places(tx, &row.mid)?;
     let taken = places
         .iter()
@@ -252,10 +243,9 @@ pub fn insert(
         contact.shown = Some(Blob(order.clone()));
     }
     contact.clock = contact.clock.max(row.clock);
-    if let Some(waiting) = take_waiting(tx, contact, &row.mid)? {
-        for reaction in waiting {
-            fold_reaction(&mut row, reaction);
-        }
+    let now = row.at;
+    for waiting in amend::take_waiting(tx, contact, &row.mid)? {
+        amend::fold(&mut row, waiting, now);
     }
     places.push(Place {
         no: contact.no,
@@ -264,106 +254,7 @@ pub fn insert(
     });
     tx.put(places_key(&row.mid), &places);
     put(tx, contact.no, &order, &row);
-    Ok(Some(order))
-}
-
-/// Folds a reaction into its message: the newest of each account stays. Says whether it changed.
-pub fn fold_reaction(row: &mut MessageRow, new: ReactionRow) -> bool {
-    match row.reactions.iter_mut().find(|old| old.mine == new.mine) {
-        Some(old) if (old.clock, old.mid) >= (new.clock, new.mid) => false,
-        Some(old) => {
-            *old = new;
-            true
-        }
-        None => {
-            row.reactions.push(new);
-            row.reactions.sort_by_key(|reaction| !reaction.mine);
-            true
-        }
-    }
-}
-
-#[derive(Encode, Decode)]
-struct WaitingRow {
-    #[n(0)]
-    reactions: Vec<ReactionRow>,
-    #[n(1)]
-    until: Millis,
-}
-
-fn waiting_key(no: ContactNo, mid: &Mid) -> Key {
-    Key::new(Table::Waiting, no.to_be_bytes(), mid.0)
-}
-
-/// Keeps a reaction whose message has not come yet. The caller puts `contact` back.
-///
-/// # Errors
-/// [`StoreError`] if the disk fails.
-pub fn keep_waiting(
-    tx: &mut Tx<'_>,
-    contact: &mut ContactRow,
-    target: &Mid,
-    reaction: ReactionRow,
-    now: Millis,
-) -> Result<(), StoreError> {
-    let key = waiting_key(contact.no, target);
-    let mut row: WaitingRow = match tx.row(&key)? {
-        Some(row) => row,
-        None if contact.waiting_reactions as usize >= WAITING_REACTIONS_MAX => return Ok(()),
-        None => {
-            contact.waiting_reactions += 1;
-            WaitingRow {
-                reactions: Vec::new(),
-                until: now + WAITING_REACTION_MS,
-            }
-        }
-    };
-    let rank = |r: &ReactionRow| (r.clock, r.mid);
-    row.reactions
-        .retain(|old| old.mine != reaction.mine || rank(old) > rank(&reaction));
-    if !row.reactions.iter().any(|old| old.mine == reaction.mine) {
-        row.reactions.push(reaction);
-    }
-    tx.put(key, &row);
-    Ok(())
-}
-
-fn take_waiting(
-    tx: &mut Tx<'_>,
-    contact: &mut ContactRow,
-    target: &Mid,
-) -> Result<Option<Vec<ReactionRow>>, StoreError> {
-    if contact.waiting_reactions == 0 {
-        return Ok(None);
-    }
-    let row: Option<WaitingRow> = tx.take(waiting_key(contact.no, target))?;
-    if row.is_some() {
-        contact.waiting_reactions = contact.waiting_reactions.saturating_sub(1);
-    }
-    Ok(row.map(|row| row.reactions))
-}
-
-/// Forgets reactions that waited too long. The caller puts `contact` back.
-///
-/// # Errors
-/// [`StoreError`] if the disk fails.
-pub fn sweep_waiting(
-    tx: &mut Tx<'_>,
-    contact: &mut ContactRow,
-    now: Millis,
-) -> Result<(), StoreError> {
-    if contact.waiting_reactions == 0 {
-        return Ok(());
-    }
-    let scope = contact.no.to_be_bytes();
-    let span = Span::all(Table::Waiting, scope, WAITING_REACTIONS_MAX);
-    for (suffix, row) in tx.rows::<WaitingRow>(&span)? {
-        if row.until <= now {
-            tx.delete(Key::new(Table::Waiting, scope, suffix));
-            contact.waiting_reactions = contact.waiting_reactions.saturating_sub(1);
-        }
-    }
-    Ok(())
+    Ok(Some((order, row)))
 }
 
 fn unread_key(no: ContactNo, arrival: u64) -> Key {
@@ -371,12 +262,20 @@ fn unread_key(no: ContactNo, arrival: u64) -> Key {
 }
 
 /// Notes a received message as unread. The caller puts `contact` back.
-pub fn mark_unread(tx: &mut Tx<'_>, contact: &mut ContactRow, arrival: u64, order: &[u8]) {
+pub fn mark_unread(
+    tx: &mut Tx<'_>,
+    contact: &mut ContactRow,
+    arrival: u64,
+    order: &[u8],
+    row: &mut MessageRow,
+) {
     tx.put(unread_key(contact.no, arrival), &Blob(order.to_vec()));
     contact.unread += 1;
+    row.unread = Some(arrival);
+    put(tx, contact.no, order, row);
 }
 
-/// Unread messages in order of arrival: suffix and place.
+/// Places of unread messages in order of arrival.
 ///
 /// # Errors
 /// [`StoreError`] if the disk fails.
@@ -384,17 +283,66 @@ pub fn unread(
     store: &(impl ReadExt + ?Sized),
     no: ContactNo,
     limit: usize,
-) -> Result<Vec<(Vec<u8>, Blob)>, StoreError> {
-    store.rows(&Span::all(Table::Unread, no.to_be_bytes(), limit))
+) -> Result<Vec<Blob>, StoreError> {
+    let rows = store.rows(&Span::all(Table::Unread, no.to_be_bytes(), limit))?;
+    Ok(rows.into_iter().map(|(_, order)| order).collect())
 }
 
-/// Takes a message from the unread ones. The caller puts `contact` back.
-pub fn clear_unread(tx: &mut Tx<'_>, contact: &mut ContactRow, suffix: Vec<u8>) {
-    tx.delete(Key::new(Table::Unread, contact.no.to_be_bytes(), suffix));
-    contact.unread = contact.unread.saturating_sub(1);
+/// Takes a message from the unread ones. The caller puts `contact` and `row` back.
+pub fn clear_unread(tx: &mut Tx<'_>, contact: &mut ContactRow, row: &mut MessageRow) {
+    if let Some(arrival) = row.unread.take() {
+        tx.delete(unread_key(contact.no, arrival));
+        contact.unread = contact.unread.saturating_sub(1);
+    }
+}
+
+/// Forgets a message altogether: its row and its id. The caller puts `contact` back.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn forget(
+    tx: &mut Tx<'_>,
+    contact: &mut ContactRow,
+    order: &[u8],
+    row: &mut MessageRow,
+) -> Result<(), StoreError> {
+    clear_unread(tx, contact, row);
+    let mut places = places(tx, &row.mid)?;
+    places.retain(|place| place.no != contact.no || place.order[..] != *order);
+    if places.is_empty() {
+        tx.delete(places_key(&row.mid));
+    } else {
+        tx.put(places_key(&row.mid), &places);
+    }
+    tx.delete(message_key(contact.no, order));
+    Ok(())
 }
 
 impl MessageRow {
+    /// A message as it begins.
+    pub fn new(mid: Mid, mine: bool, body: TypedBody, clock: Millis, at: Millis) -> Self {
+        Self {
+            mid,
+            mine,
+            body,
+            clock,
+            sent: at,
+            at,
+            state: if mine {
+                State::Queued
+            } else {
+                State::Delivered
+            },
+            late: false,
+            reactions: Vec::new(),
+            trails: Vec::new(),
+            read_at: None,
+            edit: None,
+            deleted_at: None,
+            unread: None,
+        }
+    }
+
     /// Its body; what this version cannot read is [`Body::Later`].
     pub fn open_body(&self) -> Body {
         Body::open(&self.body).unwrap_or(Body::Later)

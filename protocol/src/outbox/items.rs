@@ -46,6 +46,13 @@ pub enum What {
         #[n(1)]
         note: Option<String>,
     },
+    /// The edit of a message of the conversation that has the item's id, while it stands.
+    #[n(3)]
+    Edit {
+        /// Order key of the message.
+        #[n(0)]
+        order: Blob,
+    },
 }
 
 /// A sealed letter.

@@ -2,7 +2,7 @@
 
 use super::{Cx, Item, What, reach};
 use crate::feed::body::{
-    Body, BundleBody, Lists, NO_LIST, PeerIds, Plain, Profile, TypedBody, UsedList, kind,
+    Body, BundleBody, Edit, Lists, NO_LIST, PeerIds, Plain, Profile, TypedBody, UsedList, kind,
 };
 use crate::feed::view;
 use crate::id::Mid;
@@ -27,12 +27,32 @@ pub(super) fn plain(
     let mut sent = None;
     let (body, clock) = match &item.what {
         What::Message { order } => match view::get(cx.tx, contact.no, order)? {
+            // Deleted before it was sealed: it is not said at all.
+            Some(message) if message.deleted_at.is_some() => return Ok(None),
             Some(message) => {
                 sent = (message.sent != message.clock).then_some(message.sent);
                 (message.body, Some(message.clock))
             }
             None => return Ok(None),
         },
+        What::Edit { order } => {
+            // A later edit or a deletion is queued behind this one, and says it all.
+            let message = view::get(cx.tx, contact.no, order)?;
+            let Some((message, edit)) = message.and_then(|m| m.edit.map(|edit| (m, edit))) else {
+                return Ok(None);
+            };
+            let Body::Text(text) = message.open_body() else {
+                return Ok(None);
+            };
+            if edit.mid != item.mid {
+                return Ok(None);
+            }
+            let body = Body::Edit(Edit {
+                to: message.mid,
+                text: text.text,
+            });
+            (body.to_typed(), Some(edit.clock))
+        }
         What::Body { body, clock } => (body.clone(), *clock),
         What::Current { kind, note } => match current(cx, *kind, note.clone(), first)? {
             Some(body) => (body.to_typed(), None),

@@ -154,7 +154,7 @@ fn message_view(own: &OwnRow, contact: &ContactRow, row: &MessageRow) -> Message
         late: row.late,
         reply_to,
         reactions,
-        edited: false,
+        edited: row.edit.is_some(),
         expires_at: None,
     }
 }

@@ -7,7 +7,7 @@ use crate::common::forge::honest;
 use crate::common::persona::{Persona, plain_of};
 use data_encoding::HEXLOWER;
 use waxwing_protocol::feed::body::{
-    Body, BundleBody, Lists, PeerIds, Profile, Reaction, Receipt, Repair, Text,
+    Body, BundleBody, Delete, Edit, Lists, PeerIds, Profile, Reaction, Receipt, Repair, Text,
 };
 use waxwing_protocol::frame::Frame;
 use waxwing_protocol::id::Fixed;
@@ -115,6 +115,14 @@ fn every_body_and_a_whole_first_message_are_what_the_rules_say() {
                 reply_to: Some(Fixed([1; 16])),
             }),
         ),
+        (
+            "edit",
+            Body::Edit(Edit {
+                to: Fixed([1; 16]),
+                text: "hello".into(),
+            }),
+        ),
+        ("delete", Body::Delete(Delete { to: Fixed([1; 16]) })),
         (
             "reaction",
             Body::Reaction(Reaction {

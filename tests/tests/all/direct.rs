@@ -3,7 +3,7 @@
 use crate::golden;
 use waxwing_protocol::feed::view::State;
 use waxwing_protocol::output::{Answer, ContactState};
-use waxwing_protocol::time::{MINUTE_MS, SECOND_MS};
+use waxwing_protocol::time::{DAY_MS, MINUTE_MS, SECOND_MS};
 use waxwing_tests::step::Step;
 use waxwing_tests::world::World;
 
@@ -192,6 +192,92 @@ fn a_reaction_may_overtake_its_message() {
         at_once
     });
     assert!(overtaken, "in none of forty worlds was the reaction first");
+}
+
+#[test]
+fn what_was_said_is_edited_and_taken_back() {
+    let mut world = friends(12);
+    let time = world.say(ALICE, BOB, "see you at seven").unwrap();
+    let secret = world.say(ALICE, BOB, "the cake is a surprise").unwrap();
+    let answer = world.say(BOB, ALICE, "what cake?").unwrap();
+    world.run_for(SECOND_MS);
+    world.react(BOB, secret, "😀").unwrap();
+    world.edit(ALICE, time, "see you at six").unwrap();
+    world.edit(ALICE, time, "see you at eight").unwrap();
+    world.delete(ALICE, secret).unwrap();
+    world.run_for(SECOND_MS);
+    assert_eq!(world.edit(ALICE, answer, "mine now"), None, "not hers");
+    assert_eq!(world.delete(ALICE, answer), None, "not hers");
+    assert_eq!(world.edit(ALICE, secret, "again"), None, "it is gone");
+    assert_eq!(world.react(BOB, secret, "👍"), None, "it is gone");
+    assert_eq!(world.delete(ALICE, secret), Some(secret), "as before");
+    finish(world, "edited_and_deleted");
+}
+
+#[test]
+fn what_is_deleted_before_it_leaves_is_never_said() {
+    let mut world = friends(13);
+    world.act(Step::Partition {
+        sides: vec![vec![ALICE], vec![BOB]],
+    });
+    world.run_for(MINUTE_MS);
+    let slip = world.say(ALICE, BOB, "a slip of the tongue").unwrap();
+    let kept = world.say(ALICE, BOB, "first").unwrap();
+    world.edit(ALICE, kept, "second").unwrap();
+    world.delete(ALICE, slip).unwrap();
+    world.act(Step::Heal);
+    world.settle().unwrap();
+    let seen = &world.view(BOB).messages[&ALICE];
+    assert!(seen.iter().all(|m| m.id != slip));
+    let shown: Vec<_> = seen.iter().map(|m| (m.text.as_deref(), m.edited)).collect();
+    assert_eq!(shown, [(Some("second"), true)]);
+}
+
+#[test]
+fn a_tombstone_goes_when_nothing_can_bring_the_message_back() {
+    let mut world = friends(14);
+    let id = world.say(ALICE, BOB, "never mind").unwrap();
+    world.run_for(SECOND_MS);
+    world.delete(ALICE, id).unwrap();
+    world.run_for(64 * DAY_MS);
+    for (who, other) in [(ALICE, BOB), (BOB, ALICE)] {
+        assert_eq!(world.view(who).messages[&other].len(), 1);
+    }
+    world.run_for(2 * DAY_MS);
+    for (who, other) in [(ALICE, BOB), (BOB, ALICE)] {
+        assert_eq!(world.view(who).messages[&other].len(), 0);
+    }
+    world.verdict().unwrap();
+}
+
+#[test]
+fn edits_and_deletions_may_overtake_their_message() {
+    let mut early = (false, false);
+    for seed in 0..40 {
+        let mut world = friends(200 + seed);
+        world.config.link.reorder = 1.0;
+        world.config.link.latency_ms = (1, 400);
+        let kept = world.say(BOB, ALICE, "first").unwrap();
+        let gone = world.say(BOB, ALICE, "oops").unwrap();
+        world.edit(BOB, kept, "second").unwrap();
+        world.delete(BOB, gone).unwrap();
+        world.run_until(2 * MINUTE_MS, |w| {
+            [kept, gone]
+                .iter()
+                .all(|id| w.model.arrived.contains_key(&(ALICE, *id)))
+        });
+        let shown = |id| world.watch.shown.get(&(ALICE, id)).copied();
+        let (once, never) = (shown(kept) == Some(1), shown(gone) == Some(1));
+        let seen = world.view(ALICE).messages[&BOB].clone();
+        let find = |id| seen.iter().find(|m| m.id == id);
+        early.0 |= once && find(kept).is_some_and(|m| m.edited);
+        early.1 |= never && find(gone).is_some_and(|m| m.text.is_none());
+        world.settle().unwrap();
+        if early == (true, true) {
+            return;
+        }
+    }
+    panic!("in none of forty worlds were they first: {early:?}");
 }
 
 #[test]

@@ -53,6 +53,19 @@ fn play(engine: Box<dyn Engine>) -> World {
             emoji,
         });
     }
+    for text in ["four", "five"] {
+        world.act(send(ALICE, BOB, text));
+        world.run_for(SECOND_MS);
+    }
+    let named = |world: &World, text: &str| {
+        let found = world.model.sent.iter().find(|(_, s)| s.text == text);
+        found.map(|(id, _)| *id)
+    };
+    if let (Some(four), Some(five)) = (named(&world, "four"), named(&world, "five")) {
+        let (by, text) = (ALICE, "5".to_owned());
+        world.act(Step::Delete { by, of: four });
+        world.act(Step::Edit { by, of: five, text });
+    }
     world.run_for(5 * SECOND_MS);
     world.act(Step::Read { by: BOB, of: ALICE });
     for _ in 0..12 {
@@ -90,15 +103,18 @@ fn every_check_can_fail() {
         (Fault::CountsUnreadWrong, "unread"),
         (Fault::DropsTheLog, "change_gone"),
         (Fault::FloodsOutputs, "too_many_outputs"),
+        (Fault::ForgetsEdits, "changed"),
         (Fault::ForgetsKeys, "doubled"),
         (Fault::ForgetsReactions, "reaction_lost"),
         (Fault::ForgetsReading, "unread_again"),
         (Fault::GivesOneIdTwice, "id_twice"),
+        (Fault::HidesEditsOfOthers, "edits_differ"),
         (Fault::HidesReactionsOfOthers, "reactions_differ"),
         (Fault::HidesTheirMessages, "lost"),
         (Fault::HoardsRows, "rows"),
         (Fault::Invents, "invented"),
         (Fault::KeepsAwake, "busy"),
+        (Fault::KeepsDeleted, "undeleted"),
         (Fault::KeepsTheOutbox, "outbox_left"),
         (Fault::ListsContactsTwice, "contact_twice"),
         (Fault::MovesStatesBack, "state_back"),

@@ -25,7 +25,10 @@ pub enum Fault {
     DropsTheLog,
     FloodsOutputs,
     ForgetsKeys,
+    ForgetsEdits,
     ForgetsReactions,
+    HidesEditsOfOthers,
+    KeepsDeleted,
     ForgetsReading,
     GivesOneIdTwice,
     HidesReactionsOfOthers,
@@ -267,6 +270,18 @@ impl Engine for Wrong {
                 list.iter_mut()
                     .filter(|m| !m.mine)
                     .for_each(|m| m.state = State::Delivered);
+            }
+            Fault::ForgetsEdits => list.iter_mut().filter(|m| m.edited).for_each(|m| {
+                m.text = Some("one".into());
+                m.edited = false;
+            }),
+            Fault::HidesEditsOfOthers => {
+                let others = list.iter_mut().filter(|m| !m.mine && m.edited);
+                others.for_each(|m| m.edited = false);
+            }
+            Fault::KeepsDeleted => {
+                let deleted = list.iter_mut().filter(|m| m.state == State::Deleted);
+                deleted.for_each(|m| m.state = State::Delivered);
             }
             Fault::ForgetsReactions => list.iter_mut().for_each(|m| m.reactions.clear()),
             Fault::HidesReactionsOfOthers => {
