@@ -121,6 +121,7 @@ pub enum Command {
     Demo(cmd::demo::Demo),
     Stop(cmd::stop::Stop),
     LogLevel(cmd::log_level::LogLevel),
+    Passphrase(cmd::passphrase::Args),
     Completions(cmd::completions::Completions),
     Man(cmd::man::Man),
 }
@@ -235,6 +236,9 @@ mod tests {
             "stop --timeout 5s",
             "log-level",
             "log-level debug",
+            "passphrase set --new-passphrase-file f",
+            "passphrase change --passphrase-file f --new-passphrase-file g",
+            "passphrase remove",
             "completions zsh",
             "man pages",
         ] {

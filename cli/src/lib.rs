@@ -9,6 +9,7 @@ pub mod cmd;
 pub mod error;
 pub mod events;
 pub mod out;
+mod secret;
 pub mod show;
 pub mod sse;
 pub mod text;
@@ -72,6 +73,12 @@ async fn dispatch(args: Args, out: Out) -> Result<(), CliError> {
     match args.command {
         Command::Up(up) => return cmd::up::run(up, home, &args.global, out).await,
         Command::Demo(demo) => return cmd::demo::run(demo, out).await,
+        Command::Passphrase(args) => {
+            return tokio::select! {
+                result = cmd::passphrase::run(args, &home, out) => result,
+                () = cmd::interrupt() => Err(CliError::interrupted()),
+            };
+        }
         _ => {}
     }
     let client = Client::locate(&home, args.global.api.as_deref())?;

@@ -59,6 +59,15 @@ pub(crate) enum KeyError {
     Io(#[from] io::Error),
 }
 
+/// How a data key is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kept {
+    /// As it is: whoever reads the file has everything.
+    Plain,
+    /// Under a passphrase.
+    Wrapped,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Cost {
     memory_kib: u32,
@@ -93,7 +102,7 @@ pub(crate) fn open(
         (Some((&PLAIN, _)), passphrase) => {
             let key = unplain(&bytes).ok_or(KeyError::Damaged)?;
             if let Some(passphrase) = passphrase {
-                replace_plain(path, bytes.len(), &wrap(&key, passphrase)?)?;
+                replace(path, bytes.len(), &wrap(&key, passphrase)?)?;
                 tracing::info!("the data key is wrapped under the passphrase from now on");
             }
             Ok(Some(key))
@@ -104,20 +113,58 @@ pub(crate) fn open(
     }
 }
 
+/// How the data key is kept, by what its file says; `None` if there is no such file.
+pub(crate) fn kept(path: &Path) -> Result<Option<Kept>, KeyError> {
+    let Some(bytes) = files::read_small(path, FILE_BYTES_MAX)?.map(Bytes::new) else {
+        return Ok(None);
+    };
+    let rest = bytes.strip_prefix(MAGIC).ok_or(KeyError::Damaged)?;
+    let kept = match rest.first() {
+        Some(&PLAIN) => unplain(&bytes).map(|_| Kept::Plain),
+        Some(&WRAPPED) => parse(&bytes).map(|_| Kept::Wrapped),
+        _ => None,
+    };
+    kept.map(Some).ok_or(KeyError::Damaged)
+}
+
+/// Keeps the same data key under another passphrase, or under none. The new file is durable and in
+/// its place before the old one is overwritten where it lay: a crash at any moment leaves one
+/// whole file.
+pub(crate) fn rewrap(
+    path: &Path,
+    old: Option<&Passphrase>,
+    new: Option<&Passphrase>,
+) -> Result<(), KeyError> {
+    let bytes = files::read_small(path, FILE_BYTES_MAX)?
+        .map(Bytes::new)
+        .ok_or(KeyError::Damaged)?;
+    let key = match (kept(path)?, old) {
+        (Some(Kept::Plain), _) => unplain(&bytes).ok_or(KeyError::Damaged)?,
+        (Some(Kept::Wrapped), Some(old)) => unwrap(&bytes, old)?,
+        (Some(Kept::Wrapped), None) => return Err(KeyError::NeedsPassphrase),
+        (None, _) => return Err(KeyError::Damaged),
+    };
+    let fresh = match new {
+        Some(new) => Bytes::new(wrap(&key, new)?),
+        None => plain(&key),
+    };
+    Ok(replace(path, bytes.len(), &fresh)?)
+}
+
 /// The first line of a file, without its end.
 pub(crate) fn passphrase(path: &Path) -> io::Result<Passphrase> {
     let bytes = files::read_small(path, PASSPHRASE_BYTES_MAX)?
         .map(Zeroizing::new)
         .ok_or(io::ErrorKind::NotFound)?;
+    first_line(&bytes)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "its first line is empty"))
+}
+
+/// A passphrase as it stands in a file or was typed; `None` if the line is empty.
+pub(crate) fn first_line(bytes: &[u8]) -> Option<Passphrase> {
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    if line.is_empty() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "its first line is empty",
-        ));
-    }
-    Ok(Zeroizing::new(line.to_vec()))
+    (!line.is_empty()).then(|| Zeroizing::new(line.to_vec()))
 }
 
 fn plain(key: &Secret<32>) -> Bytes {
@@ -214,13 +261,13 @@ fn stretch(passphrase: &Passphrase, salt: &[u8; 16], cost: Cost) -> Result<Secre
     Ok(Secret::new(*kek))
 }
 
-/// Puts the wrapped key in the plain one's place, then overwrites the plain one where it lay.
+/// Puts a new file in the old one's place, then overwrites the old one where it lay.
 /// The overwriting is best effort: a disk may have kept other copies.
-fn replace_plain(path: &Path, plain_bytes: usize, wrapped: &[u8]) -> io::Result<()> {
+fn replace(path: &Path, old_bytes: usize, fresh: &[u8]) -> io::Result<()> {
     let old = OpenOptions::new().write(true).open(path)?;
-    files::write_atomic(path, wrapped)?;
-    if let Err(error) = blank(&old, plain_bytes) {
-        tracing::warn!(kind = %error.kind(), "the plain data key could not be overwritten");
+    files::write_atomic(path, fresh)?;
+    if let Err(error) = blank(&old, old_bytes) {
+        tracing::warn!(kind = %error.kind(), "the old data key could not be overwritten");
     }
     Ok(())
 }
@@ -271,6 +318,37 @@ mod tests {
         let bytes = fs::read(&path).unwrap();
         assert!(!bytes.windows(32).any(|window| window == key.expose()));
         assert!(matches!(open(&path, None), Err(KeyError::NeedsPassphrase)));
+    }
+
+    #[test]
+    fn a_key_outlives_its_passphrases() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data-key");
+        assert!(kept(&path).unwrap().is_none());
+        assert!(matches!(rewrap(&path, None, None), Err(KeyError::Damaged)));
+        let key = create(&path, None).unwrap();
+        let (one, two) = (phrase("one"), phrase("two"));
+        for (old, new, bytes) in [
+            (None, Some(&one), 56),
+            (Some(&one), Some(&two), 140),
+            (Some(&two), None, 140),
+        ] {
+            let left = dir.path().join("left");
+            let _ = fs::remove_file(&left);
+            fs::hard_link(&path, &left).unwrap();
+            if old.is_some() {
+                let none = rewrap(&path, None, new);
+                assert!(matches!(none, Err(KeyError::NeedsPassphrase)));
+                let wrong = rewrap(&path, Some(&phrase("three")), new);
+                assert!(matches!(wrong, Err(KeyError::WrongPassphrase)));
+            }
+            rewrap(&path, old, new).unwrap();
+            assert_eq!(fs::read(&left).unwrap(), vec![0; bytes]);
+            let expected = new.map_or(Kept::Plain, |_| Kept::Wrapped);
+            assert_eq!(kept(&path).unwrap(), Some(expected));
+            let again = open(&path, new).unwrap().unwrap();
+            assert_eq!(again.expose(), key.expose());
+        }
     }
 
     #[test]

@@ -22,10 +22,12 @@ pub mod net;
 mod node;
 pub mod offline;
 mod outside;
+pub mod passphrase;
 mod perform;
 pub mod runtime;
 pub mod store;
 
 pub use disk::{DiskStatus, FREE_MIN_BYTES};
 pub use harden::harden;
+pub use keyfile::Kept;
 pub use node::{Node, Ready, StartError};

@@ -34,8 +34,16 @@ pub fn run(args: &Man, out: Out) -> Result<(), CliError> {
         CliError::failed("man", text)
     };
     fs::create_dir_all(dir).map_err(failed)?;
-    let commands = command.get_subcommands().cloned().collect::<Vec<_>>();
-    for command in std::iter::once(command).chain(commands) {
+    let mut left = vec![command];
+    while let Some(command) = left.pop() {
+        // Last in, first out: turned round, they come in the order of `--help`.
+        let within: Vec<_> = command.get_subcommands().cloned().collect();
+        left.extend(
+            within
+                .into_iter()
+                .rev()
+                .filter(|command| command.get_name() != "help"),
+        );
         let (name, bytes) = page(command)?;
         let path = dir.join(name);
         fs::write(&path, bytes).map_err(failed)?;

@@ -10,6 +10,7 @@ pub mod id;
 pub mod invite;
 pub mod log_level;
 pub mod man;
+pub mod passphrase;
 pub mod react;
 pub mod read;
 pub mod requests;
@@ -44,7 +45,11 @@ pub struct Context {
 pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
     match command {
         // These need no node, or bring their own, and never come here.
-        Command::Up(_) | Command::Demo(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
+        Command::Up(_)
+        | Command::Demo(_)
+        | Command::Passphrase(_)
+        | Command::Completions(_)
+        | Command::Man(_) => Ok(()),
         Command::Id(args) => id::run(args, context).await,
         Command::Words(args) => words::run(args, context).await,
         Command::Invite(args) => invite::run(args, context).await,

@@ -183,7 +183,7 @@ fn welcome(ready: &ReadyLine, out: Out) -> String {
     lines.join("\n")
 }
 
-fn explain(error: StartError) -> CliError {
+pub(super) fn explain(error: StartError) -> CliError {
     let failed = |code, what: &str, why: &dyn std::fmt::Display| {
         CliError::failed(code, format!("{what}: {why}"))
     };

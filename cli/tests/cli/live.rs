@@ -4,14 +4,15 @@ use super::{PATIENCE, POLL, command, run};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Instant;
 use tempfile::TempDir;
 
 /// A node in a home of its own; killed with the test.
 pub struct Live {
-    pub home: TempDir,
+    home: PathBuf,
+    _made: Option<TempDir>,
     pub ready: Value,
     child: Child,
 }
@@ -26,20 +27,26 @@ impl Drop for Live {
 
 impl Live {
     pub fn start(args: &[&str]) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), args)
+        let home = tempfile::tempdir().unwrap();
+        let mut node = Self::start_at(home.path(), args);
+        node._made = Some(home);
+        node
     }
 
-    pub fn start_in(home: TempDir, args: &[&str]) -> Self {
+    pub fn start_at(home: &Path, args: &[&str]) -> Self {
         let listen = "/ip4/127.0.0.1/tcp/0";
         let up = ["up", "--json", "--name", "alice", "--listen", listen];
-        let mut child = command(home.path(), &[&up[..], args].concat())
-            .spawn()
-            .unwrap();
+        let mut child = command(home, &[&up[..], args].concat()).spawn().unwrap();
         let mut line = String::new();
         let stdout = child.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();
         let ready = serde_json::from_str(&line).unwrap_or(Value::Null);
-        let mut node = Self { home, ready, child };
+        let mut node = Self {
+            home: home.to_owned(),
+            _made: None,
+            ready,
+            child,
+        };
         if node.ready.is_null() {
             panic!("the node did not start: {line} {}", node.log());
         }
@@ -47,7 +54,7 @@ impl Live {
     }
 
     pub fn path(&self) -> &Path {
-        self.home.path()
+        &self.home
     }
 
     /// Exit code and JSON lines of a command that this node is asked.
@@ -119,4 +126,47 @@ fn the_log_level_changes_while_the_node_runs() {
         let line: Value = serde_json::from_str(line).unwrap();
         assert!(line["target"].as_str().unwrap().starts_with("waxwing"));
     }
+}
+
+#[test]
+fn a_passphrase_is_set_changed_and_removed() {
+    let home = tempfile::tempdir().unwrap();
+    let file = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+    let (one, two) = (file("one"), file("two"));
+    fs::write(&one, "one\n").unwrap();
+    fs::write(&two, "two\n").unwrap();
+    let place = home.path().join("node");
+    let said = |words: &[&str]| {
+        let (code, out, err) = run(&place, &[words, &["--json"]].concat());
+        let line = if out.is_empty() { err } else { out };
+        (code, serde_json::from_str::<Value>(&line).unwrap())
+    };
+    let refused = |words: &[&str], code: i32, why: &str| {
+        let (exit, error) = said(words);
+        assert_eq!(
+            (exit, error["error"]["code"].as_str().unwrap()),
+            (code, why)
+        );
+    };
+    let set = ["passphrase", "set", "--new-passphrase-file", &one];
+    let change = ["passphrase", "change", "--passphrase-file", &one];
+    let change = [&change[..], &["--new-passphrase-file", &two]].concat();
+    let remove = ["passphrase", "remove", "--passphrase-file", &two];
+    refused(&set, 3, "no_home");
+    // Made, and then stopped by the API it serves.
+    let mut node = Live::start_at(&place, &[]);
+    refused(&set, 7, "home_locked");
+    assert_eq!(said(&["stop"]).0, 0);
+    assert_eq!(node.ended().0, 0);
+    refused(&change, 7, "passphrase_not_set");
+    refused(&["passphrase", "set"], 4, "passphrase_needed");
+    assert_eq!(said(&set).1["passphrase"], "set");
+    refused(&set, 7, "passphrase_set");
+    refused(&remove, 4, "passphrase_wrong");
+    assert_eq!(said(&change).1["passphrase"], "changed");
+    let mut node = Live::start_at(&place, &["--passphrase-file", &two]);
+    assert_eq!(said(&["stop"]).0, 0);
+    assert_eq!(node.ended().0, 0);
+    assert_eq!(said(&remove).1["passphrase"], "removed");
+    drop(Live::start_at(&place, &[]));
 }
