@@ -4,10 +4,11 @@
 
 use super::duet::{Duet, Flying, Said};
 use super::reader::Reader;
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use waxwing_protocol::id::Fixed;
 use waxwing_protocol::input::{Command, DialError, Input, SendError};
-use waxwing_protocol::limits::REPAIRS_PER_DAY_MAX;
+use waxwing_protocol::limits::{KEY_KEEP_MS, REPAIRS_PER_DAY_MAX};
 use waxwing_protocol::output::{Answer, State};
 use waxwing_protocol::query;
 use waxwing_protocol::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
@@ -35,6 +36,7 @@ pub fn conversation(data: &[u8]) {
         blocked: false,
         bent: 0,
         count: 0,
+        keys: BTreeMap::new(),
     };
     run.duet.check();
     for _ in 0..STEPS_MAX {
@@ -90,6 +92,8 @@ struct Run {
     blocked: bool,
     bent: usize,
     count: u32,
+    /// Idempotency keys in use: since when, and what they are.
+    keys: BTreeMap<(bool, u8), (u64, String)>,
 }
 
 impl Run {
@@ -142,9 +146,7 @@ impl Run {
             29 => add(&mut self.duet, a, 1 + (op >> 7) * 2),
             30 => self.rename(a),
             _ => {
-                // Answers to keys are forgotten after a day.
-                let day = self.passed / DAY_MS;
-                let key = format!("key {} of day {day}", choice.byte() % 4);
+                let key = self.key(a, choice.byte() % 4);
                 self.send(a, Some(key));
             }
         }
@@ -176,6 +178,19 @@ impl Run {
             self.passed += ms;
             self.duet.pass(ms);
         }
+    }
+
+    /// A key that was used before and whose answer is still kept, or a new one.
+    fn key(&mut self, a: bool, slot: u8) -> String {
+        let (first, name) = self
+            .keys
+            .entry((a, slot))
+            .or_insert_with(|| (self.passed, format!("key {slot}")));
+        if self.passed - *first >= KEY_KEEP_MS {
+            *first = self.passed;
+            name.push('+');
+        }
+        name.clone()
     }
 
     /// Says something; with a key, again and again the same.
