@@ -5,9 +5,10 @@ mod live;
 mod node;
 
 use node::{Answer, Asked, Node};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Far beyond what anything here takes; a test that waits so long has failed.
@@ -30,16 +31,35 @@ fn command(home: &Path, args: &[&str]) -> Command {
     command
 }
 
+/// Waits for the end, reading meanwhile: a pipe holds less than some answers.
 fn finish(mut child: Child) -> Output {
+    fn drain(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+        std::thread::spawn(move || {
+            let mut all = Vec::new();
+            if let Some(mut pipe) = pipe {
+                pipe.read_to_end(&mut all).unwrap();
+            }
+            all
+        })
+    }
+    let (stdout, stderr) = (drain(child.stdout.take()), drain(child.stderr.take()));
     let since = Instant::now();
-    while child.try_wait().unwrap().is_none() {
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
         if since.elapsed() > PATIENCE {
             child.kill().unwrap();
-            panic!("did not end: {:?}", child.wait_with_output());
+            child.wait().unwrap();
+            panic!("did not end");
         }
         std::thread::sleep(POLL);
+    };
+    Output {
+        status,
+        stdout: stdout.join().unwrap(),
+        stderr: stderr.join().unwrap(),
     }
-    child.wait_with_output().unwrap()
 }
 
 fn run(home: &Path, args: &[&str]) -> (i32, String, String) {
