@@ -33,7 +33,7 @@ def letters(clock):
         ("an extension key", 1, text("a"), {64: [1]}, True, "a"),
         ("an extension key in the body", 1, encode({1: "b", 99: b"x"}), {}, True, "b"),
         ("an unknown user message", 20, encode({1: 1}), {}, True, "?"),
-        ("a reserved user message", 2, encode({}), {}, True, "?"),
+        ("a reserved user message", 9, encode({}), {}, True, "?"),
         ("an unknown type", 33, encode({}), {}, True, None),
         ("an unknown type of a later range", 64, encode({}), {}, True, None),
         ("a private type", 0xF000, encode({}), {}, True, None),
