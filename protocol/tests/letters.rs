@@ -135,7 +135,7 @@ impl Scene {
     fn owes(&self, mid: &Mid) -> bool {
         let mut rows = self.bob.store.iter();
         rows.any(|(key, value)| {
-            key.table == Table::ReceiptDue && value.windows(16).any(|part| part == mid.0)
+            key.table() == Table::ReceiptDue && value.windows(16).any(|part| part == mid.0)
         })
     }
 }
@@ -391,7 +391,9 @@ fn a_contact_cannot_repair_with_the_session_of_another() {
         let init = reached.wrap(letter);
         scene.bob.hear(dave.own.peer, Frame::Init(init).to_bytes());
         let rows = scene.bob.store.iter();
-        let sessions = rows.filter(|(key, _)| key.table == Table::Session).count();
+        let sessions = rows
+            .filter(|(key, _)| key.table() == Table::Session)
+            .count();
         (sessions, reached.keys.k_exp)
     };
     let (sessions, k_exp) = first_from_dave(None, true);

@@ -2,7 +2,7 @@
 //! durable at the receiver.
 
 use super::client::{Caller, Events};
-use super::figures::Figures;
+use super::figures::{Figures, processor_time};
 use super::pair::Pair;
 use super::text;
 use std::collections::HashMap;
@@ -12,6 +12,16 @@ use tokio::time::timeout;
 
 /// Nothing new for so long: what did not come is lost.
 const SILENCE: Duration = Duration::from_secs(20);
+
+/// Processor time of the sender, the receiver and this process.
+fn used(pair: &Pair) -> io::Result<[Duration; 3]> {
+    let gone = || io::Error::other("no node");
+    Ok([
+        processor_time(pair.alice.pid().ok_or_else(gone)?)?,
+        processor_time(pair.bob.pid().ok_or_else(gone)?)?,
+        processor_time(std::process::id())?,
+    ])
+}
 
 /// Sends so many messages with so many API calls in flight.
 ///
@@ -23,6 +33,7 @@ pub async fn run(pair: &Pair, messages: usize, in_flight: usize) -> io::Result<F
     for _ in 0..in_flight {
         callers.push(Caller::connect(&pair.alice.socket()).await?);
     }
+    let used_before = used(pair)?;
     let began = Instant::now();
     let mut calls = Vec::new();
     for (first, mut caller) in callers.into_iter().enumerate() {
@@ -56,6 +67,7 @@ pub async fn run(pair: &Pair, messages: usize, in_flight: usize) -> io::Result<F
     while let Ok(id) = timeout(Duration::from_millis(300), events.message()).await {
         *shown.entry(id?).or_default() += 1;
     }
+    let used_after = used(pair)?;
     let lost = sent.iter().filter(|id| !shown.contains_key(*id)).count();
     let copies: usize = shown.values().map(|count| count - 1).sum();
     let per_second = |until: Instant| messages as f64 / (until - began).as_secs_f64();
@@ -67,5 +79,12 @@ pub async fn run(pair: &Pair, messages: usize, in_flight: usize) -> io::Result<F
     figures.add("accepted_per_second", per_second(accepted));
     figures.count("lost", lost);
     figures.count("duplicated", copies);
+    let names = ["sender_cpu_us", "receiver_cpu_us", "driver_cpu_us"];
+    for (name, (before, after)) in names.into_iter().zip(used_before.iter().zip(used_after)) {
+        figures.add(
+            name,
+            (after - *before).as_secs_f64() * 1e6 / messages as f64,
+        );
+    }
     Ok(figures)
 }

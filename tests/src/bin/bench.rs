@@ -100,7 +100,10 @@ type Failed = Box<dyn Error + Send + Sync>;
 
 async fn floors(figures: &mut Figures) -> Result<(), Failed> {
     figures.add("network_floor_ms", floor::network_ms().await?);
-    figures.add("flush_floor_ms", tokio::task::block_in_place(floor::flush_ms)?);
+    figures.add(
+        "flush_floor_ms",
+        tokio::task::block_in_place(floor::flush_ms)?,
+    );
     Ok(())
 }
 
