@@ -173,6 +173,10 @@ pub const CLOCK_AHEAD_MS: Millis = 24 * HOUR_MS;
 pub const READ_DEFAULT: usize = 50;
 /// Most messages that one read returns.
 pub const READ_MAX: usize = 10_000;
+/// Messages that one search returns by default; at most as many as one read.
+pub const SEARCH_DEFAULT: usize = 50;
+/// What is searched for, in bytes of UTF-8.
+pub const SEARCH_BYTES_MAX: usize = 1_024;
 
 // ---- change log and agenda ----
 

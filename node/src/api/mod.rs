@@ -9,6 +9,7 @@ mod auth;
 pub mod convert;
 mod events;
 mod extract;
+mod find;
 mod guard;
 pub mod model;
 mod problem;

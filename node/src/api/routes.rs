@@ -3,6 +3,7 @@
 use super::convert;
 use super::events::events;
 use super::extract::{BODY_BYTES_MAX, Body, Id, IdemKey, Name, Params, mid};
+use super::find;
 use super::model;
 use super::problem::Fault;
 use super::process;
@@ -44,6 +45,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/messages/{id}/edit", post(edit))
         .route("/v1/messages/{id}/delete", post(delete))
         .route("/v1/messages/{id}/why", get(why))
+        .route("/v1/search", get(find::search))
         .route("/v1/events", get(events))
         .route("/v1/stop", post(process::stop))
         .route("/v1/log", get(process::log).put(process::set_log))
@@ -310,11 +312,11 @@ async fn why(State(node): Node, Id(id): Id) -> Reply<model::Why> {
         .ok_or_else(no_message)
 }
 
-fn no_contact() -> Fault {
+pub(super) fn no_contact() -> Fault {
     Fault::not_found("There is no contact of that name.").hint("`waxwing contacts` lists them")
 }
 
-fn no_message() -> Fault {
+pub(super) fn no_message() -> Fault {
     Fault::not_found("There is no message with that id.")
 }
 

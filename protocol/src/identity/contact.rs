@@ -81,6 +81,17 @@ pub struct HeldLetter {
     pub plain: Blob,
 }
 
+/// How far a conversation is packed for search.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
+pub struct Packed {
+    /// Order key up to which everything is packed, what came late excepted; empty: nothing is.
+    #[n(0)]
+    pub upto: Blob,
+    /// Messages that came since.
+    #[n(1)]
+    pub fresh: u32,
+}
+
 /// One contact.
 #[derive(Clone, Debug, Encode, Decode)]
 pub struct ContactRow {
@@ -141,6 +152,9 @@ pub struct ContactRow {
     /// Skipped keys stored for them.
     #[n(18)]
     pub skipped: u32,
+    /// How far the conversation is packed for search; `None`: never looked at.
+    #[n(24)]
+    pub packed: Option<Packed>,
 }
 
 /// One session of a device pair.
@@ -377,6 +391,7 @@ pub fn add(
         waiting_reactions: 0,
         devices: Vec::new(),
         skipped: 0,
+        packed: None,
     };
     tx.put(name_key(&name), &no);
     tx.put(account_index(&account), &no);

@@ -97,6 +97,12 @@ pub enum Table {
     /// Where the outbox of a device stands.
     #[n(30)]
     OutboxState = 30,
+    /// Folded texts of a conversation for search, many in a row, by the place of the first.
+    #[n(31)]
+    Segment = 31,
+    /// Messages that came behind what was packed into segments, until they are packed too.
+    #[n(32)]
+    Unpacked = 32,
 }
 
 impl Table {
