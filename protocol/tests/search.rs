@@ -272,7 +272,7 @@ impl Shelf {
         };
         match what {
             0..14 => {
-                let new = MessageRow::new(mid, what % 2 == 0, body(&text), clock, clock);
+                let new = MessageRow::new(mid, what.is_multiple_of(2), body(&text), clock, clock);
                 let placed = view::insert(&mut tx, &mut row, &own, new).unwrap();
                 self.said.push((no, mid, placed.unwrap().0, text));
             }

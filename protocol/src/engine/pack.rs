@@ -52,7 +52,10 @@ fn pack_key() -> Key {
 /// A message came, or was said: now and then its conversation asks to be packed.
 pub(super) fn came(cx: &mut Cx<'_, '_, '_>, contact: &ContactRow) -> Result<(), StoreError> {
     let fresh = contact.packed.as_ref().map_or(0, |packed| packed.fresh);
-    if fresh == 0 || fresh % ASK_EVERY != 0 || cx.tx.row::<PackRow>(&pack_key())?.is_some() {
+    if fresh == 0
+        || !fresh.is_multiple_of(ASK_EVERY)
+        || cx.tx.row::<PackRow>(&pack_key())?.is_some()
+    {
         return Ok(());
     }
     begin(cx)
