@@ -175,8 +175,8 @@ pub const READ_DEFAULT: usize = 50;
 pub const READ_MAX: usize = 10_000;
 /// Messages that one search returns by default; at most as many as one read.
 pub const SEARCH_DEFAULT: usize = 50;
-/// What is searched for, in bytes of UTF-8.
-pub const SEARCH_BYTES_MAX: usize = 1_024;
+/// Characters of what is searched for.
+pub const SEARCH_CHARS_MAX: usize = 256;
 
 // ---- change log and agenda ----
 

@@ -9,14 +9,15 @@ mod auth;
 pub mod convert;
 mod events;
 mod extract;
-mod find;
 mod guard;
 pub mod model;
+mod openapi;
 mod problem;
 mod process;
 mod routes;
 mod server;
 pub mod span;
+mod table;
 #[cfg(test)]
 mod tests;
 

@@ -1,25 +1,45 @@
-//! `GET /v1/search`: a text in everything that was said.
+//! Looking for a text in everything that was said.
 
-use super::convert;
-use super::extract::{Params, mid};
-use super::model;
-use super::problem::Fault;
-use super::routes::{Node, Reply, no_contact, no_message};
+use super::{Node, Reply, no_contact, no_message};
+use crate::api::convert;
+use crate::api::extract::{Params, mid};
+use crate::api::model;
+use crate::api::problem::Fault;
+use crate::api::table::NoContactOrMessage;
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
-use waxwing_protocol::limits::{READ_MAX, SEARCH_BYTES_MAX, SEARCH_DEFAULT};
+use utoipa::IntoParams;
+use waxwing_protocol::limits::{READ_MAX, SEARCH_CHARS_MAX, SEARCH_DEFAULT};
 use waxwing_protocol::query::{Hunt, Missing, Search};
 
-#[derive(Deserialize)]
+/// What is looked for.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct SearchParams {
+    /// A part of the text, not of white space alone; case does not matter.
+    #[param(min_length = 1, max_length = 256, pattern = r"\S")]
     text: String,
+    /// In the conversation with this contact alone.
     #[serde(rename = "in")]
+    #[param(rename = "in")]
     contact: Option<String>,
+    /// So many at most; 50 if missing.
+    #[param(minimum = 1, maximum = 10000)]
     limit: Option<usize>,
+    /// Only what sorts before this message.
+    #[param(value_type = Option<model::MessageId>)]
     before: Option<String>,
 }
 
+/// Messages that hold a text, newest first; marks nothing as read.
+#[utoipa::path(
+    get,
+    path = "/v1/search",
+    tag = "messages",
+    params(SearchParams),
+    responses((status = 200, body = model::MessageList), NoContactOrMessage)
+)]
 pub(super) async fn search(
     State(node): Node,
     Params(params): Params<SearchParams>,
@@ -31,10 +51,10 @@ pub(super) async fn search(
             format!("`limit` is 1 to {READ_MAX}."),
         ));
     }
-    if params.text.trim().is_empty() || params.text.len() > SEARCH_BYTES_MAX {
+    if params.text.trim().is_empty() || params.text.chars().count() > SEARCH_CHARS_MAX {
         return Err(Fault::invalid(
             "invalid_text",
-            format!("`text` is a part of a text, of at most {SEARCH_BYTES_MAX} bytes."),
+            format!("`text` is a part of a text, of at most {SEARCH_CHARS_MAX} characters."),
         ));
     }
     let hunt = Hunt {
