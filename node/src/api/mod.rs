@@ -11,6 +11,7 @@ mod events;
 mod extract;
 mod guard;
 pub mod model;
+mod people;
 mod problem;
 mod process;
 mod routes;

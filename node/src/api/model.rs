@@ -4,8 +4,10 @@
 //! `wax1…` addresses, peers are libp2p PeerIds. A field that has no value is `null`, never
 //! missing, except where its comment says so.
 
+mod contacts;
 mod process;
 
+pub use contacts::{Notice, NoticeList, Safety, VerifyRequest};
 pub use process::{Log, Stopping};
 use serde::{Deserialize, Serialize};
 
@@ -254,6 +256,8 @@ pub struct Contact {
     pub state: ContactState,
     /// Safety numbers were compared.
     pub verified: bool,
+    /// They were, and something has put that in question since.
+    pub verify_again: bool,
     /// How it is reached.
     pub reach: Reach,
     /// Last time anything of theirs was opened.

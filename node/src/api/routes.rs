@@ -4,6 +4,7 @@ use super::convert;
 use super::events::events;
 use super::extract::{BODY_BYTES_MAX, Body, Id, IdemKey, Name, Params, mid};
 use super::model;
+use super::people;
 use super::problem::Fault;
 use super::process;
 use super::server::Shared;
@@ -47,6 +48,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/events", get(events))
         .route("/v1/stop", post(process::stop))
         .route("/v1/log", get(process::log).put(process::set_log))
+        .merge(people::router())
         .method_not_allowed_fallback(async || {
             Fault::new(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -310,7 +312,7 @@ async fn why(State(node): Node, Id(id): Id) -> Reply<model::Why> {
         .ok_or_else(no_message)
 }
 
-fn no_contact() -> Fault {
+pub(super) fn no_contact() -> Fault {
     Fault::not_found("There is no contact of that name.").hint("`waxwing contacts` lists them")
 }
 
@@ -323,7 +325,11 @@ fn created<T>(made: Option<T>) -> Result<(StatusCode, Json<T>), Fault> {
         .ok_or_else(Fault::unexpected)
 }
 
-async fn command(node: &Shared, key: Option<String>, command: Command) -> Result<Answer, Fault> {
+pub(super) async fn command(
+    node: &Shared,
+    key: Option<String>,
+    command: Command,
+) -> Result<Answer, Fault> {
     Ok(node.handle.command(key, command).await??)
 }
 
