@@ -1,29 +1,28 @@
-//! Routes about one contact: who it is, how it is kept, what its owner was told.
+//! One contact: who it is, how it is kept, what its owner was told.
 
-use super::convert;
-use super::extract::{Body, IdemKey, Name};
-use super::model;
-use super::problem::Fault;
-use super::routes::{Node, Reply, command, no_contact};
-use super::server::Shared;
+use super::{Node, Reply, command, no_contact};
+use crate::api::convert;
+use crate::api::extract::{Body, IdemKey, Name};
+use crate::api::model;
+use crate::api::problem::Fault;
+use crate::api::server::Shared;
+use crate::api::table::{KeysUnknown, NoContact};
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use std::sync::Arc;
 use waxwing_protocol::input::Command;
 use waxwing_protocol::output::Answer;
 use waxwing_protocol::query;
 
-pub(super) fn router() -> Router<Arc<Shared>> {
-    Router::new()
-        .route("/v1/contacts/{name}/safety", get(safety))
-        .route("/v1/contacts/{name}/verify", post(verify))
-        .route("/v1/contacts/{name}/unverify", post(unverify))
-        .route("/v1/contacts/{name}/notices", get(notices))
-}
-
-async fn safety(State(node): Node, Name(name): Name) -> Reply<model::Safety> {
+/// What to compare with a contact to know that it is who it says.
+#[utoipa::path(
+    get,
+    path = "/v1/contacts/{name}/safety",
+    tag = "people",
+    params(Name),
+    responses((status = 200, body = model::Safety), NoContact, KeysUnknown)
+)]
+pub(super) async fn safety(State(node): Node, Name(name): Name) -> Reply<model::Safety> {
     let found = node
         .handle
         .query(move |store| query::safety(store, &name))
@@ -40,7 +39,16 @@ async fn safety(State(node): Node, Name(name): Name) -> Reply<model::Safety> {
     Ok(Json(convert::safety(view)))
 }
 
-async fn verify(
+/// Marks a contact as verified: its safety number was compared.
+#[utoipa::path(
+    post,
+    path = "/v1/contacts/{name}/verify",
+    tag = "people",
+    params(Name, IdemKey),
+    request_body = model::VerifyRequest,
+    responses((status = 200, body = model::Contact), NoContact)
+)]
+pub(super) async fn verify(
     State(node): Node,
     Name(name): Name,
     IdemKey(key): IdemKey,
@@ -50,7 +58,15 @@ async fn verify(
     contact(&node, key, Command::Verify { name, compared }).await
 }
 
-async fn unverify(
+/// Takes the verified mark back.
+#[utoipa::path(
+    post,
+    path = "/v1/contacts/{name}/unverify",
+    tag = "people",
+    params(Name, IdemKey),
+    responses((status = 200, body = model::Contact), NoContact)
+)]
+pub(super) async fn unverify(
     State(node): Node,
     Name(name): Name,
     IdemKey(key): IdemKey,
@@ -59,7 +75,15 @@ async fn unverify(
     contact(&node, key, Command::Verify { name, compared }).await
 }
 
-async fn notices(State(node): Node, Name(name): Name) -> Reply<model::NoticeList> {
+/// What was told about a contact, oldest first, at most 64.
+#[utoipa::path(
+    get,
+    path = "/v1/contacts/{name}/notices",
+    tag = "people",
+    params(Name),
+    responses((status = 200, body = model::NoticeList), NoContact)
+)]
+pub(super) async fn notices(State(node): Node, Name(name): Name) -> Reply<model::NoticeList> {
     let views = node
         .handle
         .query(move |store| query::notices(store, &name))
