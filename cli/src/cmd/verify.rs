@@ -128,7 +128,7 @@ fn qr(code: &str) -> Option<String> {
 mod tests {
     #[test]
     fn digits_stand_in_three_lines_of_four_groups() {
-        let number = vec!["01234"; 12].join(" ");
+        let number = ["01234"; 12].join(" ");
         let lines = super::digits(&number);
         assert_eq!(lines.lines().count(), 3);
         assert_eq!(lines.lines().next(), Some("  01234 01234 01234 01234"));
