@@ -4,6 +4,7 @@ pub mod add;
 pub mod amend;
 pub mod chat;
 pub mod completions;
+pub mod config;
 pub mod contacts;
 pub mod demo;
 pub mod id;
@@ -14,10 +15,12 @@ pub mod passphrase;
 pub mod react;
 pub mod read;
 pub mod requests;
+pub mod search;
 pub mod send;
 pub mod status;
 pub mod stop;
 pub mod up;
+pub mod verify;
 pub mod watch;
 pub mod why;
 pub mod words;
@@ -46,6 +49,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
     match command {
         // These need no node, or bring their own, and never come here.
         Command::Up(_)
+        | Command::Config(_)
         | Command::Demo(_)
         | Command::Passphrase(_)
         | Command::Completions(_)
@@ -59,12 +63,14 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Accept(args) => requests::accept(args, context).await,
         Command::Decline(args) => requests::decline(args, context).await,
         Command::Block(args) => requests::block(args, context).await,
+        Command::Verify(args) => verify::run(args, context).await,
         Command::Send(args) => send::run(args, context).await,
         Command::Reply(args) => send::reply(args, context).await,
         Command::React(args) => react::run(args, context).await,
         Command::Edit(args) => amend::edit(args, context).await,
         Command::Delete(args) => amend::delete(args, context).await,
         Command::Read(args) => read::run(args, context).await,
+        Command::Search(args) => search::run(args, context).await,
         Command::Chat(args) => chat::run(args, context).await,
         Command::Watch(args) => watch::run(args, context).await,
         Command::Why(args) => why::run(args, context).await,

@@ -11,11 +11,13 @@ mod events;
 mod extract;
 mod guard;
 pub mod model;
+mod openapi;
 mod problem;
 mod process;
 mod routes;
 mod server;
 pub mod span;
+mod table;
 #[cfg(test)]
 mod tests;
 
