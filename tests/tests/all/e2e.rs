@@ -10,6 +10,7 @@ mod full_disk;
 mod garbage;
 mod kill;
 mod once;
+mod power;
 mod requests;
 mod restart;
 mod secrets;
