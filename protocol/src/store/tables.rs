@@ -97,6 +97,9 @@ pub enum Table {
     /// Where the outbox of a device stands.
     #[n(30)]
     OutboxState = 30,
+    /// What a conversation's owner was told about the contact, newest last.
+    #[n(31)]
+    Notice = 31,
 }
 
 impl Table {
