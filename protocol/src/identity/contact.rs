@@ -81,6 +81,17 @@ pub struct HeldLetter {
     pub plain: Blob,
 }
 
+/// How far a conversation is packed for search.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
+pub struct Packed {
+    /// Order key up to which everything is packed, what came late excepted; empty: nothing is.
+    #[n(0)]
+    pub upto: Blob,
+    /// Messages that came since.
+    #[n(1)]
+    pub fresh: u32,
+}
+
 /// One contact.
 #[derive(Clone, Debug, Encode, Decode)]
 pub struct ContactRow {
@@ -144,6 +155,9 @@ pub struct ContactRow {
     /// When something put the verified mark in question, which took it away.
     #[n(19)]
     pub doubted: Option<Millis>,
+    /// How far the conversation is packed for search; `None`: never looked at.
+    #[n(20)]
+    pub packed: Option<Packed>,
 }
 
 /// One session of a device pair.
@@ -394,6 +408,7 @@ pub fn add(
         devices: Vec::new(),
         skipped: 0,
         doubted: None,
+        packed: None,
     };
     tx.put(name_key(&name), &no);
     tx.put(account_index(&account), &no);
