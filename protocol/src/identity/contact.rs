@@ -144,6 +144,17 @@ pub struct ContactRow {
     /// When something put the verified mark in question, which took it away.
     #[n(19)]
     pub doubted: Option<Millis>,
+    /// The user wants no notifications of theirs.
+    #[n(20)]
+    pub muted: Option<Muted>,
+}
+
+/// A contact whose messages nobody is to be disturbed by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct Muted {
+    /// When it ends by itself; `None`: never.
+    #[n(0)]
+    pub until: Option<Millis>,
 }
 
 /// One session of a device pair.
@@ -394,6 +405,7 @@ pub fn add(
         devices: Vec::new(),
         skipped: 0,
         doubted: None,
+        muted: None,
     };
     tx.put(name_key(&name), &no);
     tx.put(account_index(&account), &no);

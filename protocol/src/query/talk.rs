@@ -156,6 +156,7 @@ fn message_view(own: &OwnRow, contact: &ContactRow, row: &MessageRow) -> Message
         reactions,
         edited: row.edit.is_some(),
         expires_at: None,
+        muted: contact.muted.is_some(),
     }
 }
 
