@@ -16,6 +16,7 @@ pub mod passphrase;
 pub mod react;
 pub mod read;
 pub mod requests;
+pub mod search;
 pub mod send;
 pub mod status;
 pub mod stop;
@@ -72,6 +73,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Edit(args) => amend::edit(args, context).await,
         Command::Delete(args) => amend::delete(args, context).await,
         Command::Read(args) => read::run(args, context).await,
+        Command::Search(args) => search::run(args, context).await,
         Command::Chat(args) => chat::run(args, context).await,
         Command::Watch(args) => watch::run(args, context).await,
         Command::Why(args) => why::run(args, context).await,

@@ -1,6 +1,7 @@
 //! The routes under `/v1`: JSON to commands, views to JSON.
 
 mod contacts;
+mod find;
 mod own;
 mod people;
 mod talk;
@@ -53,6 +54,7 @@ pub(super) fn table() -> Table {
         .route(Scope::Send, routes!(talk::edit))
         .route(Scope::Send, routes!(talk::delete))
         .route(Scope::Read, routes!(talk::why))
+        .route(Scope::Read, routes!(find::search))
         .route(Scope::Read, routes!(events::events))
         .route(Scope::Admin, routes!(process::stop))
         .route(Scope::Admin, routes!(process::log))

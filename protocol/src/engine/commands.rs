@@ -1,6 +1,6 @@
 //! A user's wishes.
 
-use super::{Outcome, admit, amend, answers, contacts, invites, refuse};
+use super::{Outcome, admit, amend, answers, contacts, invites, pack, refuse};
 use crate::discovery::invite::{BadLink, Invite};
 use crate::feed::body::{Body, Receipt, Text, TypedBody, kind};
 use crate::feed::changes::ChangeKind;
@@ -417,6 +417,7 @@ fn say(
     let own = cx.own.account;
     let new = view::insert(cx.tx, &mut contact, &own, row)?;
     let order = new.map(|(order, _)| order).unwrap_or_default();
+    pack::came(cx, &contact)?;
     contact::put(cx.tx, &contact);
     let key = crate::wire::codec::Blob(order);
     cx.log(ChangeKind::Message {

@@ -81,6 +81,17 @@ pub struct HeldLetter {
     pub plain: Blob,
 }
 
+/// How far a conversation is packed for search.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
+pub struct Packed {
+    /// Order key up to which everything is packed, what came late excepted; empty: nothing is.
+    #[n(0)]
+    pub upto: Blob,
+    /// Messages that came since.
+    #[n(1)]
+    pub fresh: u32,
+}
+
 /// One contact.
 #[derive(Clone, Debug, Encode, Decode)]
 pub struct ContactRow {
@@ -144,8 +155,11 @@ pub struct ContactRow {
     /// When something put the verified mark in question, which took it away.
     #[n(19)]
     pub doubted: Option<Millis>,
-    /// The user wants no notifications of theirs.
+    /// How far the conversation is packed for search; `None`: never looked at.
     #[n(20)]
+    pub packed: Option<Packed>,
+    /// The user wants no notifications of theirs.
+    #[n(21)]
     pub muted: Option<Muted>,
 }
 
@@ -406,6 +420,7 @@ pub fn add(
         skipped: 0,
         doubted: None,
         muted: None,
+        packed: None,
     };
     tx.put(name_key(&name), &no);
     tx.put(account_index(&account), &no);

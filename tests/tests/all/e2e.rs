@@ -9,6 +9,7 @@ mod events;
 mod exits;
 mod full_disk;
 mod garbage;
+mod history;
 mod kill;
 mod once;
 mod requests;
