@@ -93,7 +93,7 @@ pub enum Job {
         bundle: B32,
     },
     /// A contact is no longer muted.
-    #[n(10)]
+    #[n(11)]
     Unmute {
         /// Which.
         #[n(0)]
