@@ -1,4 +1,4 @@
-//! Rows that were read from sled, so that they are not looked up and opened anew.
+//! Rows that were read lately, so that they are not looked up and opened anew.
 
 use std::collections::{HashMap, VecDeque};
 use waxwing_protocol::private::Bytes;

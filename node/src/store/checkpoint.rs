@@ -76,9 +76,9 @@ impl Checkpoint {
     }
 
     /// Waits for its end.
-    pub(super) fn finish(self) -> Result<Arc<Batch>, StoreError> {
+    pub(super) fn finish(self) -> Result<(), StoreError> {
         match self.thread.join() {
-            Ok(written) => written.map(|()| self.batch),
+            Ok(written) => written,
             Err(_) => Err(StoreError::Failed("a bug in the store engine".into())),
         }
     }

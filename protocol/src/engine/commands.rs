@@ -415,8 +415,7 @@ fn say(
     let clock = now.max(contact.clock + 1);
     let row = MessageRow::new(mid, true, body, clock, now);
     let own = cx.own.account;
-    let new = view::insert(cx.tx, &mut contact, &own, row)?;
-    let order = new.map(|(order, _)| order).unwrap_or_default();
+    let (order, _) = view::insert_new(cx.tx, &mut contact, &own, row)?;
     pack::came(cx, &contact)?;
     contact::put(cx.tx, &contact);
     let key = crate::wire::codec::Blob(order);

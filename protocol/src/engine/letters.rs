@@ -533,9 +533,7 @@ fn take_bundle(
     };
     let now = secs(cx.at.now);
     if bundle::open(&signed, &contact.account, listed, now, 0).is_ok() {
-        let mut row = contact::device(cx.tx, contact.no, device)?;
-        row.bundle = Some(signed);
-        contact::put_device(cx.tx, contact.no, device, &row);
+        contact::put_bundle(cx.tx, contact.no, device, &signed);
     }
     Ok(())
 }

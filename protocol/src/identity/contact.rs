@@ -203,9 +203,6 @@ pub struct SessionRef {
 /// A contact's device: where it is, how to reach it, which sessions there are.
 #[derive(Clone, Debug, Default, Encode, Decode)]
 pub struct DeviceRow {
-    /// Newest verified prekey bundle.
-    #[n(0)]
-    pub bundle: Option<Signed>,
     /// Its libp2p key, as it told inside the session.
     #[n(1)]
     pub peer: Option<Peer>,
@@ -282,6 +279,28 @@ fn account_index(account: &AccountId) -> Key {
 
 fn peer_key(peer: &Peer) -> Key {
     Key::one(Table::ByPeer, peer.0)
+}
+
+/// The bundle lies apart: it is long and seldom needed, the rest is written with every letter.
+fn bundle_key(no: ContactNo, device: &DeviceId) -> Key {
+    Key::new(Table::Device, device_scope(no, device), *b"bundle")
+}
+
+/// The newest verified prekey bundle of a contact's device.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn bundle(
+    store: &(impl ReadExt + ?Sized),
+    no: ContactNo,
+    device: &DeviceId,
+) -> Result<Option<Signed>, StoreError> {
+    store.row(&bundle_key(no, device))
+}
+
+/// Keeps the newest verified prekey bundle of a contact's device.
+pub fn put_bundle(tx: &mut Tx<'_>, no: ContactNo, device: &DeviceId, bundle: &Signed) {
+    tx.put(bundle_key(no, device), bundle);
 }
 
 /// Scope of rows that belong to a contact's device.
