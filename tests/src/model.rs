@@ -359,6 +359,7 @@ fn word(command: &Command) -> &'static str {
         Command::Delete { .. } => "delete",
         Command::MarkRead { .. } => "read",
         Command::Verify { .. } => "verify",
+        Command::Import { .. } => "import",
         Command::WordsWritten => "words",
     }
 }

@@ -154,6 +154,7 @@ pub fn message(view: MessageView) -> model::Message {
         reactions: view.reactions.into_iter().map(reaction).collect(),
         edited: view.edited,
         expires_at: view.expires_at.map(rfc3339),
+        imported: view.imported,
     }
 }
 

@@ -146,6 +146,8 @@ pub struct MessageView {
     pub edited: bool,
     /// When it disappears.
     pub expires_at: Option<Millis>,
+    /// It was taken in from another home.
+    pub imported: bool,
 }
 
 /// One change, as `watch` shows it.

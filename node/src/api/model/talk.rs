@@ -157,6 +157,8 @@ pub struct Message {
     /// When it disappears.
     #[schema(value_type = Option<Time>)]
     pub expires_at: Option<String>,
+    /// It was taken in from another home: it was never sent or received here.
+    pub imported: bool,
 }
 
 /// `GET /v1/contacts/{name}/messages` and `GET /v1/search`.
