@@ -14,7 +14,7 @@ mod process;
 mod talk;
 
 pub use changes::{Change, Event};
-pub use contacts::{Notice, NoticeList, Safety, VerifyRequest};
+pub use contacts::{MuteRequest, Notice, NoticeList, RenameRequest, Safety, VerifyRequest};
 pub use history::{
     HistoryBody, HistoryEdit, HistoryMessage, HistoryPage, HistoryReaction, ImportRequest,
     Imported, Unfit,

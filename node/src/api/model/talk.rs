@@ -157,6 +157,8 @@ pub struct Message {
     /// When it disappears.
     #[schema(value_type = Option<Time>)]
     pub expires_at: Option<String>,
+    /// The contact is muted: a client does not notify of it.
+    pub muted: bool,
     /// It was taken in from another home: it was never sent or received here.
     pub imported: bool,
 }
