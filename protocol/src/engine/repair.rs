@@ -132,6 +132,12 @@ fn verified_bundle(
         return Ok(None);
     };
     let now = secs(cx.at.now);
-    let open = bundle::open(&signed, &contact.account, listed, now, REPAIR_BUNDLE_GRACE_S);
+    let open = bundle::open(
+        &signed,
+        &contact.account,
+        listed,
+        now,
+        REPAIR_BUNDLE_GRACE_S,
+    );
     Ok(open.ok().map(|open| (open, signed.hash())))
 }
