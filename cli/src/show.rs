@@ -4,6 +4,7 @@ use crate::out::Out;
 use crate::text;
 use crate::when;
 use jiff::Zoned;
+use std::time::Duration;
 use waxwing_node::api::model::{Change, Contact, ContactState, Event, Message, Reach, State};
 
 /// Where a message is shown.
@@ -29,8 +30,23 @@ fn body(message: &Message) -> String {
     match &message.text {
         // Further lines are set in: none of them can pass for a line of ours.
         Some(body) => text::block(body).replace('\n', "\n        "),
+        None if message.state == State::Deleted && message.expires_at.is_some() => {
+            "(disappeared)".to_owned()
+        }
         None if message.state == State::Deleted => "(deleted)".to_owned(),
+        None if message.sets_disappear_s.is_some() => timer(message.sets_disappear_s),
         None => "(needs a newer version to be shown)".to_owned(),
+    }
+}
+
+/// What a message does that sets the timer of the conversation.
+fn timer(secs: Option<u64>) -> String {
+    match secs {
+        Some(0) | None => "(set messages to stay)".to_owned(),
+        Some(secs) => {
+            let span = when::span(Duration::from_secs(secs));
+            format!("(set messages to disappear after {span})")
+        }
     }
 }
 
@@ -45,6 +61,13 @@ pub fn message(message: &Message, place: Place, now: &Zoned, out: Out) -> String
     }
     if message.late {
         marks.push("late");
+    }
+    let fading = message.disappear_s.map(|secs| match &message.expires_at {
+        Some(at) => format!("until {}", when::date_clock(at, now)),
+        None => format!("disappears after {}", when::span(Duration::from_secs(secs))),
+    });
+    if let Some(fading) = &fading {
+        marks.push(fading);
     }
     marks.push(&message.id);
     let mut lines = format!(
@@ -82,6 +105,10 @@ pub fn contact(contact: &Contact, now: &Zoned, out: Out) -> String {
     if contact.verified {
         words.push("verified".to_owned());
     }
+    if let Some(secs) = contact.disappear_s {
+        let span = when::span(Duration::from_secs(secs));
+        words.push(format!("messages disappear after {span}"));
+    }
     if contact.unread > 0 {
         words.push(format!("{} unread", contact.unread));
     }
@@ -110,9 +137,15 @@ pub fn event(event: &Event, now: &Zoned, out: Out) -> String {
     match &event.change {
         Change::Message(view) => message(view, Place::Everywhere, now, out),
         Change::State { id, contact, state } => {
+            // One of theirs may have disappeared.
+            let to = if *state == State::Deleted {
+                "with"
+            } else {
+                "to"
+            };
             let (contact, state) = (text::line(contact), state.word());
             format!(
-                "{at}  to {contact}: {state}  {}",
+                "{at}  {to} {contact}: {state}  {}",
                 out.dim(&format!("[{id}]"))
             )
         }

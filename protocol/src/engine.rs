@@ -10,6 +10,7 @@ mod handshake;
 mod invites;
 mod letters;
 mod repair;
+mod timers;
 mod upkeep;
 
 use crate::agenda::{self, Job};
@@ -145,6 +146,7 @@ fn wake(cx: &mut Cx<'_, '_, '_>) -> Result<(), StoreError> {
             Job::Sweep { from } => upkeep::sweep(cx, from)?,
             Job::SweepSession { session, from } => upkeep::sweep_session(cx, &session, from)?,
             Job::Forget { no, order } => amend::forget(cx, no, &order)?,
+            Job::Expire { no, order } => timers::expire(cx, no, &order)?,
             Job::ForgetInits { bundle } => upkeep::forget_inits(cx, &bundle)?,
         }
     }

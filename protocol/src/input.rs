@@ -241,6 +241,16 @@ pub enum Command {
         #[n(0)]
         of: Mid,
     },
+    /// Set after which time later messages of a conversation disappear, for both sides.
+    #[n(13)]
+    Disappear {
+        /// Whose conversation.
+        #[n(0)]
+        name: String,
+        /// Seconds; 0: they stay.
+        #[n(1)]
+        secs: Secs,
+    },
     /// The recovery words are on paper: erase them from the home.
     #[n(10)]
     WordsWritten,

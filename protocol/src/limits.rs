@@ -174,6 +174,13 @@ pub const READ_DEFAULT: usize = 50;
 /// Most messages that one read returns.
 pub const READ_MAX: usize = 10_000;
 
+/// Shortest time after which messages disappear.
+pub const TIMER_S_MIN: Secs = 5;
+/// Longest time after which messages disappear.
+pub const TIMER_S_MAX: Secs = 365 * DAY_S;
+/// A disappearing message that stays unread this long counts as read from then on.
+pub const TIMER_UNREAD_MS: Millis = 30 * DAY_MS;
+
 // ---- change log and agenda ----
 
 /// Rows of the change log.
@@ -200,4 +207,5 @@ const _: () = {
     assert!(ADDR_BYTES_MAX <= FIRST_ADDRS_BYTES);
     assert!(RECEIPT_REPEAT_MS < RETRY_MS[0]);
     assert!(LETTER_LIFE_MS + WAITING_REACTION_MS <= TOMBSTONE_KEEP_MS);
+    assert!(TIMER_S_MIN < TIMER_S_MAX);
 };

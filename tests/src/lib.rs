@@ -14,6 +14,7 @@ pub mod chart;
 pub mod check;
 pub mod dice;
 pub mod engine;
+pub mod fade;
 pub mod frames;
 pub mod garbage;
 pub mod http;

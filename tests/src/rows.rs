@@ -56,7 +56,8 @@ pub fn most(table: Table, load: Load) -> u64 {
         Table::Answer => 2 * commands,
         Table::Waiting => WAITING_REACTIONS_MAX as u64 * devices,
         Table::Change => CHANGES_MAX,
-        Table::Agenda => 64 + 16 * devices + 2 * letters,
+        Table::Agenda => 64 + 16 * devices + 4 * letters,
+        Table::Gone => letters,
         Table::Message | Table::ByMid | Table::Unread | Table::ReceiptDue => letters + devices,
         // Everything else goes by devices, sessions or what is waiting.
         _ => 4 * sessions + letters,
@@ -71,7 +72,7 @@ impl World {
         let person = &self.people[who];
         let load = Load {
             people: self.people.len() as u64,
-            letters: model.asked.len() as u64 + said + 64,
+            letters: (model.asked.len() + model.timers.len()) as u64 + said + 64,
             commands: (person.answers.len() + person.wishes.len()) as u64,
         };
         for (table, rows) in count(&person.store) {

@@ -6,6 +6,7 @@ pub mod chat;
 pub mod completions;
 pub mod contacts;
 pub mod demo;
+pub mod disappear;
 pub mod id;
 pub mod invite;
 pub mod log_level;
@@ -64,6 +65,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::React(args) => react::run(args, context).await,
         Command::Edit(args) => amend::edit(args, context).await,
         Command::Delete(args) => amend::delete(args, context).await,
+        Command::Disappear(args) => disappear::run(args, context).await,
         Command::Read(args) => read::run(args, context).await,
         Command::Chat(args) => chat::run(args, context).await,
         Command::Watch(args) => watch::run(args, context).await,

@@ -10,6 +10,7 @@ pub mod convert;
 mod events;
 mod extract;
 mod guard;
+mod keep;
 pub mod model;
 mod problem;
 mod process;

@@ -4,8 +4,10 @@
 //! `wax1…` addresses, peers are libp2p PeerIds. A field that has no value is `null`, never
 //! missing, except where its comment says so.
 
+mod keep;
 mod process;
 
+pub use keep::{Disappear, DisappearRequest};
 pub use process::{Log, Stopping};
 use serde::{Deserialize, Serialize};
 
@@ -262,6 +264,8 @@ pub struct Contact {
     pub unread: u64,
     /// Their device's libp2p PeerId, if known.
     pub peer: Option<String>,
+    /// After how many seconds what is sent from now on disappears; `null`: it stays.
+    pub disappear_s: Option<u64>,
 }
 
 /// `GET /v1/contacts`.
@@ -385,8 +389,13 @@ pub struct Message {
     pub reactions: Vec<Reaction>,
     /// It was edited.
     pub edited: bool,
-    /// When it disappears.
+    /// After how many seconds it disappears; `null`: it stays.
+    pub disappear_s: Option<u64>,
+    /// When it disappears, once that time counts; when it did, if it is gone.
     pub expires_at: Option<String>,
+    /// It says that later messages disappear after so many seconds, 0: that they stay; `null` for
+    /// every other message.
+    pub sets_disappear_s: Option<u64>,
 }
 
 /// `GET /v1/contacts/{name}/messages`.
@@ -414,7 +423,7 @@ pub struct Event {
 pub enum Change {
     /// A message came, was sent, or changed otherwise than in its state (a reaction).
     Message(Message),
-    /// A message of ours moved to a state.
+    /// A message of ours moved to a state; or one of either side disappeared, and is `deleted`.
     State {
         /// Which.
         id: String,
@@ -521,6 +530,8 @@ pub enum What {
     Retried,
     /// We gave up.
     Expired,
+    /// Its time was up: it is gone from this home.
+    Disappeared,
 }
 
 /// What happens next to a message.

@@ -3,6 +3,7 @@
 use super::convert;
 use super::events::events;
 use super::extract::{BODY_BYTES_MAX, Body, Id, IdemKey, Name, Params, mid};
+use super::keep;
 use super::model;
 use super::problem::Fault;
 use super::process;
@@ -10,7 +11,7 @@ use super::server::Shared;
 use super::span;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/contacts", get(contacts).post(add))
         .route("/v1/contacts/{name}", get(contact))
         .route("/v1/contacts/{name}/block", post(block))
+        .route("/v1/contacts/{name}/disappear", put(keep::disappear))
         .route("/v1/contacts/{name}/messages", get(messages).post(send))
         .route("/v1/contacts/{name}/read", post(mark_read))
         .route("/v1/requests", get(requests))

@@ -3,4 +3,5 @@
 pub mod amend;
 pub mod body;
 pub mod changes;
+pub mod gone;
 pub mod view;

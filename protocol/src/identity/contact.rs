@@ -81,6 +81,21 @@ pub struct HeldLetter {
     pub plain: Blob,
 }
 
+/// After which time messages of a conversation disappear, as somebody in it set it last: the
+/// newest clock wins, then the greater id.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct TimerRow {
+    /// Seconds; 0: they stay.
+    #[n(0)]
+    pub secs: Secs,
+    /// Clock of the message that set it.
+    #[n(1)]
+    pub clock: Millis,
+    /// Its id.
+    #[n(2)]
+    pub mid: Mid,
+}
+
 /// One contact.
 #[derive(Clone, Debug, Encode, Decode)]
 pub struct ContactRow {
@@ -141,6 +156,16 @@ pub struct ContactRow {
     /// Skipped keys stored for them.
     #[n(18)]
     pub skipped: u32,
+    /// After which time messages disappear, if that was ever set.
+    #[n(19)]
+    pub timer: Option<TimerRow>,
+}
+
+impl ContactRow {
+    /// After how many seconds what is sent now disappears.
+    pub fn disappear(&self) -> Option<Secs> {
+        self.timer.map(|timer| timer.secs).filter(|secs| *secs > 0)
+    }
 }
 
 /// One session of a device pair.
@@ -377,6 +402,7 @@ pub fn add(
         waiting_reactions: 0,
         devices: Vec::new(),
         skipped: 0,
+        timer: None,
     };
     tx.put(name_key(&name), &no);
     tx.put(account_index(&account), &no);

@@ -97,6 +97,9 @@ pub enum Table {
     /// Where the outbox of a device stands.
     #[n(30)]
     OutboxState = 30,
+    /// What is left of messages that disappeared: that they were there.
+    #[n(31)]
+    Gone = 31,
 }
 
 impl Table {

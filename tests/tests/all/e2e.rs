@@ -6,6 +6,7 @@
 mod demo;
 mod events;
 mod exits;
+mod fade;
 mod full_disk;
 mod garbage;
 mod kill;

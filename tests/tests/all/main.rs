@@ -3,6 +3,7 @@
 mod crash;
 mod direct;
 mod e2e;
+mod fade;
 mod golden;
 mod harness;
 mod privacy;
