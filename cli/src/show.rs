@@ -4,7 +4,6 @@ use crate::out::Out;
 use crate::text;
 use crate::when;
 use jiff::Zoned;
-use std::time::Duration;
 use waxwing_node::api::model::{Change, Contact, ContactState, Event, Message, Reach, State};
 
 /// Where a message is shown.
@@ -43,10 +42,7 @@ fn body(message: &Message) -> String {
 fn timer(secs: Option<u64>) -> String {
     match secs {
         Some(0) | None => "(set messages to stay)".to_owned(),
-        Some(secs) => {
-            let span = when::span(Duration::from_secs(secs));
-            format!("(set messages to disappear after {span})")
-        }
+        Some(secs) => format!("(set messages to disappear after {})", when::chosen(secs)),
     }
 }
 
@@ -63,8 +59,9 @@ pub fn message(message: &Message, place: Place, now: &Zoned, out: Out) -> String
         marks.push("late");
     }
     let fading = message.disappear_s.map(|secs| match &message.expires_at {
+        Some(at) if secs < 3_600 => format!("until {}", when::date_seconds(at, now)),
         Some(at) => format!("until {}", when::date_clock(at, now)),
-        None => format!("disappears after {}", when::span(Duration::from_secs(secs))),
+        None => format!("disappears after {}", when::chosen(secs)),
     });
     if let Some(fading) = &fading {
         marks.push(fading);
@@ -106,8 +103,7 @@ pub fn contact(contact: &Contact, now: &Zoned, out: Out) -> String {
         words.push("verified".to_owned());
     }
     if let Some(secs) = contact.disappear_s {
-        let span = when::span(Duration::from_secs(secs));
-        words.push(format!("messages disappear after {span}"));
+        words.push(format!("messages disappear after {}", when::chosen(secs)));
     }
     if contact.unread > 0 {
         words.push(format!("{} unread", contact.unread));

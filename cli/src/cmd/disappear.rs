@@ -6,10 +6,9 @@ use crate::client::segment;
 use crate::error::CliError;
 use crate::text;
 use crate::when;
-use std::time::Duration;
 use waxwing_node::api::model::{Contact, Disappear as Set, DisappearRequest};
 
-/// Let messages disappear some time after they were read, or show after which time they do.
+/// Let messages disappear some time after they were read.
 ///
 /// It holds for what is sent from then on, by either of you; either of you can change it, and both
 /// see in the conversation who did. The time of a message counts from when it was read, for its
@@ -62,7 +61,7 @@ pub async fn run(args: Disappear, context: &Context) -> Result<(), CliError> {
         let name = text::line(&set.name);
         match set.disappear_s {
             Some(secs) => {
-                let span = when::span(Duration::from_secs(secs));
+                let span = when::chosen(secs);
                 format!("Messages with {name} disappear {span} after they were read.")
             }
             None => format!("Messages with {name} stay."),
