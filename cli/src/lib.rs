@@ -10,6 +10,7 @@ pub mod error;
 pub mod events;
 pub mod out;
 mod secret;
+pub mod settings;
 pub mod show;
 pub mod sse;
 pub mod text;
@@ -72,6 +73,7 @@ async fn dispatch(args: Args, out: Out) -> Result<(), CliError> {
     let home = args.global.home()?;
     match args.command {
         Command::Up(up) => return cmd::up::run(up, home, &args.global, out).await,
+        Command::Config(words) => return cmd::config::run(words, &home, &args.global, out),
         Command::Demo(demo) => return cmd::demo::run(demo, out).await,
         Command::Passphrase(args) => {
             return tokio::select! {

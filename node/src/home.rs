@@ -11,6 +11,7 @@
 //! | `ports` | the ports drawn at the first start |
 //! | `api-token` | the local API's bearer token |
 //! | `api.sock` | the local API's socket |
+//! | `config.toml` | what the user set; read by the command line, never written |
 
 use crate::keyfile::{self, KeyError, Passphrase};
 use crate::store::{OpenError, Place, SledStore, create, open};

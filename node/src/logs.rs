@@ -115,6 +115,14 @@ pub fn set_level(level: &str) -> Result<(), LogsError> {
     Ok(())
 }
 
+/// Whether a process can be started with this level, or list of `target=level`.
+///
+/// # Errors
+/// [`LogsError::Level`] if it cannot.
+pub fn check(wanted: &str) -> Result<(), LogsError> {
+    filter(wanted).map(|_| ())
+}
+
 fn filter(wanted: &str) -> Result<EnvFilter, LogsError> {
     let directives = match wanted.trim().parse::<LevelFilter>() {
         // A bare level is about our own crates.

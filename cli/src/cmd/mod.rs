@@ -4,6 +4,7 @@ pub mod add;
 pub mod amend;
 pub mod chat;
 pub mod completions;
+pub mod config;
 pub mod contacts;
 pub mod demo;
 pub mod disappear;
@@ -47,6 +48,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
     match command {
         // These need no node, or bring their own, and never come here.
         Command::Up(_)
+        | Command::Config(_)
         | Command::Demo(_)
         | Command::Passphrase(_)
         | Command::Completions(_)

@@ -3,16 +3,15 @@
 use crate::args::Global;
 use crate::error::{CliError, Kind};
 use crate::out::Out;
+use crate::settings::Flags;
 use crate::text;
 use clap::ColorChoice;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 use waxwing_node::api::model::ReadyLine;
 use waxwing_node::config::Config;
 use waxwing_node::{Node, StartError};
-use waxwing_protocol::input::Settings;
 use waxwing_protocol::limits::NAME_BYTES_MAX;
 
 /// Start your node and keep it running.
@@ -24,76 +23,30 @@ use waxwing_protocol::limits::NAME_BYTES_MAX;
 Examples:
   waxwing up --name alice
   waxwing up --listen /ip4/0.0.0.0/udp/4711/quic-v1
-  waxwing up --json | head -1          where the node can be asked")]
+  waxwing up --json | head -1          where the node can be asked
+
+Every flag can also be set in a file or the environment: `waxwing config --help`.")]
 pub struct Up {
-    /// What others shall call you; for an existing account, a new name
-    #[arg(long)]
-    name: Option<String>,
-    /// Listen here, repeatable [default: QUIC and TCP everywhere, on remembered ports]
-    #[arg(long, value_name = "MULTIADDR")]
-    listen: Vec<String>,
-    /// Serve the local API here; loopback only, port 0 draws one
-    #[arg(long, value_name = "ADDR:PORT",
-          default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), value_parser = loopback)]
-    api: SocketAddr,
-    /// File whose first line is the passphrase of this home
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
-    /// Tell others when you have read their messages
-    #[arg(long, value_name = "on|off", default_value = "on", value_parser = on_off,
-          action = clap::ArgAction::Set)]
-    read_receipts: bool,
-    /// error, warn, info, debug or trace [default: info]
-    #[arg(long, value_name = "LEVEL",
-          value_parser = ["error", "warn", "info", "debug", "trace"])]
-    log_level: Option<String>,
-}
-
-fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let addr: SocketAddr = text
-        .parse()
-        .map_err(|_| "an address looks like 127.0.0.1:4711".to_owned())?;
-    if addr.ip().is_loopback() {
-        Ok(addr)
-    } else {
-        Err("the local API may only listen on a loopback address".to_owned())
-    }
-}
-
-fn on_off(text: &str) -> Result<bool, String> {
-    match text {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err("on or off".to_owned()),
-    }
+    #[command(flatten)]
+    flags: Flags,
 }
 
 /// # Errors
 /// [`CliError`] if the node cannot start, or failed.
 pub async fn run(up: Up, home: PathBuf, global: &Global, out: Out) -> Result<(), CliError> {
-    let level = level(up.log_level.as_deref(), global.verbose);
+    let settings = super::config::find(&up.flags, &home, global)?;
     let color = match global.color {
         ColorChoice::Auto => None,
         choice => Some(choice == ColorChoice::Always),
     };
-    waxwing_node::logs::init(level, out.is_json(), color)
+    waxwing_node::logs::init(settings.log_level(), out.is_json(), color)
         .map_err(|error| CliError::new(Kind::Usage, "log_level", error.to_string()))?;
     waxwing_node::harden();
     let signals =
         |error| CliError::failed("signals", format!("cannot listen for signals: {error}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(signals)?;
-    let config = Config {
-        home: home.clone(),
-        name: up.name,
-        listen: up.listen,
-        api: up.api,
-        passphrase_file: up.passphrase_file,
-        disk_free_min_bytes: waxwing_node::FREE_MIN_BYTES,
-        settings: Settings {
-            read_receipts: up.read_receipts,
-        },
-    };
+    let config = settings.config(&home);
     let node = tokio::select! {
         node = start(config, out) => node?,
         _ = interrupt.recv() => return Err(CliError::interrupted()),
@@ -154,15 +107,6 @@ fn ask_name() -> Option<String> {
     io::stdin().lock().take(limit).read_line(&mut line).ok()?;
     let name = line.trim();
     (!name.is_empty()).then(|| name.to_owned())
-}
-
-fn level(flag: Option<&str>, verbose: u8) -> Option<&str> {
-    match (flag, verbose) {
-        (Some(level), _) => Some(level),
-        (None, 0) => None,
-        (None, 1) => Some("debug"),
-        (None, _) => Some("trace"),
-    }
 }
 
 fn welcome(ready: &ReadyLine, out: Out) -> String {
@@ -243,13 +187,5 @@ mod tests {
         assert_eq!(code(StartError::NeedsPassphrase), 4);
         assert_eq!(code(StartError::WrongPassphrase), 4);
         assert_eq!(code(StartError::DiskFull), 1);
-    }
-
-    #[test]
-    fn the_api_stays_on_this_machine() {
-        assert!(loopback("127.0.0.1:0").is_ok());
-        assert!(loopback("[::1]:4711").is_ok());
-        assert!(loopback("0.0.0.0:4711").is_err());
-        assert!(loopback("localhost").is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! The real executable against a scripted node: what it asks, prints, and exits with.
 
+mod config;
 mod help;
 mod live;
 mod node;

@@ -4,6 +4,7 @@ use super::convert;
 use super::extract::Params;
 use super::problem::Fault;
 use super::server::Shared;
+use super::table::Resync;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -15,6 +16,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use utoipa::IntoParams;
 use waxwing_protocol::query::{self, ChangeView, Changes};
 
 /// Rows read at once: enough to catch up fast, few enough that a query stays short.
@@ -25,13 +27,35 @@ const PAGE_SPAN: u64 = PAGE_ROWS as u64;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Where the stream begins.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct After {
+    /// The cursor of the last event that was seen.
     after: Option<u64>,
 }
 
 /// Changes after `Last-Event-ID` or `?after=`, in this order; without either, from the present on.
 /// A cursor that the log no longer reaches, or never reached, is answered with 410 `resync`.
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    tag = "events",
+    params(
+        After,
+        ("Last-Event-ID" = Option<u64>, Header, description = "As `after`, and before it."),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "A stream that does not end by itself. Each event has `id` (its cursor), `event` \
+                (its kind) and one line of `data`, which is an `Event`; a comment comes every 15 seconds. \
+                An event `resync` with the data `{}` ends a stream that the log no longer reaches.",
+            body = String,
+            content_type = "text/event-stream",
+        ),
+        Resync
+    )
+)]
 pub(super) async fn events(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,

@@ -1,6 +1,8 @@
 //! Reading requests: bodies, queries, headers, ids. Every refusal is a problem, never plain text.
 
+use super::model;
 use super::problem::Fault;
+use super::table::KEY;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
@@ -9,6 +11,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::{ObjectBuilder, Required, Type};
+use utoipa::{IntoParams, PartialSchema};
 use waxwing_protocol::id::Mid;
 use waxwing_protocol::limits::KEY_BYTES_MAX;
 
@@ -143,7 +148,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdemKey {
     type Rejection = Fault;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
-        let Some(value) = parts.headers.get("idempotency-key") else {
+        let Some(value) = parts.headers.get(KEY) else {
             return Ok(Self(None));
         };
         match value.to_str() {
@@ -155,5 +160,50 @@ impl<S: Send + Sync> FromRequestParts<S> for IdemKey {
                 format!("An Idempotency-Key is 1 to {KEY_BYTES_MAX} visible ASCII characters."),
             )),
         }
+    }
+}
+
+impl IntoParams for Name {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1));
+        let name = Parameter::builder()
+            .name("name")
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .description(Some("A petname; case does not matter. Where something is to be done, the address of an account is understood too."))
+            .schema(Some(schema));
+        vec![name.build()]
+    }
+}
+
+impl IntoParams for Id {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let id = Parameter::builder()
+            .name("id")
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .schema(Some(model::MessageId::schema()));
+        vec![id.build()]
+    }
+}
+
+impl IntoParams for IdemKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(KEY_BYTES_MAX))
+            .pattern(Some("^[!-~]+$"));
+        let key = Parameter::builder()
+            .name(KEY)
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(
+                "The same key gives the same answer and acts once, for 24 hours.",
+            ))
+            .schema(Some(schema));
+        vec![key.build()]
     }
 }

@@ -10,13 +10,14 @@ pub mod convert;
 mod events;
 mod extract;
 mod guard;
-mod keep;
 pub mod model;
+mod openapi;
 mod problem;
 mod process;
 mod routes;
 mod server;
 pub mod span;
+mod table;
 #[cfg(test)]
 mod tests;
 

@@ -4,12 +4,19 @@ use super::extract::Body;
 use super::model;
 use super::problem::Fault;
 use super::routes::{Node, Reply};
+use super::table::NoLog;
 use crate::logs::{self, LogsError};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 
 /// Asks the node to end well; it answers before it does.
+#[utoipa::path(
+    post,
+    path = "/v1/stop",
+    tag = "node",
+    responses((status = 202, body = model::Stopping))
+)]
 pub(super) async fn stop(State(node): Node) -> (StatusCode, Json<model::Stopping>) {
     node.end.notify_one();
     (
@@ -18,14 +25,29 @@ pub(super) async fn stop(State(node): Node) -> (StatusCode, Json<model::Stopping
     )
 }
 
+/// What is logged.
+#[utoipa::path(
+    get,
+    path = "/v1/log",
+    tag = "node",
+    responses((status = 200, body = model::Log), NoLog)
+)]
 pub(super) async fn log() -> Reply<model::Log> {
     let level = logs::level().ok_or(LogsError::NotStarted)?;
     Ok(Json(model::Log { level }))
 }
 
-pub(super) async fn set_log(Body(body): Body<model::Log>) -> Reply<model::Log> {
+/// Changes what is logged, while the node runs.
+#[utoipa::path(
+    put,
+    path = "/v1/log",
+    tag = "node",
+    request_body = model::LogRequest,
+    responses((status = 200, body = model::Log), NoLog)
+)]
+pub(super) async fn set_log(Body(body): Body<model::LogRequest>) -> Reply<model::Log> {
     logs::set_level(&body.level)?;
-    Ok(Json(body))
+    Ok(Json(model::Log { level: body.level }))
 }
 
 impl From<LogsError> for Fault {

@@ -1,6 +1,7 @@
 //! The API over real loopback sockets, with a scripted engine behind it.
 
 mod doors;
+mod openapi;
 mod process;
 mod shapes;
 

@@ -136,6 +136,14 @@ impl NetError {
     }
 }
 
+/// Whether these are addresses that a node can be told to listen on. Nothing is opened.
+///
+/// # Errors
+/// [`NetError::Address`], [`NetError::TooMany`].
+pub fn check(listen: &[String]) -> Result<(), NetError> {
+    Plan::new(listen, Ports::default()).map(|_| ())
+}
+
 /// Orders to the swarm's task.
 enum Control {
     /// Close the peer's connections and refuse it for a while.

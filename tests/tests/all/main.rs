@@ -1,6 +1,7 @@
 //! All tests that need more than one crate, in one binary: linking is what takes the time.
 
 mod crash;
+mod cut;
 mod direct;
 mod e2e;
 mod fade;

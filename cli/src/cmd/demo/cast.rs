@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::error::CliError;
+use crate::settings::SETTINGS;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -70,7 +71,12 @@ impl Stage {
             .append(true)
             .open(self.log(name))
             .map_err(failed)?;
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        // What the user set for their own node is not for these.
+        for setting in &SETTINGS {
+            command.env_remove(setting.variable);
+        }
+        let mut child = command
             .arg("up")
             .arg("--json")
             .args(["--name", name])
