@@ -108,6 +108,7 @@ pub enum Command {
     Accept(cmd::requests::Accept),
     Decline(cmd::requests::Decline),
     Block(cmd::requests::Block),
+    Verify(cmd::verify::Verify),
     Send(cmd::send::Send),
     Reply(cmd::send::Reply),
     React(cmd::react::React),

@@ -6,6 +6,7 @@ mod amend;
 mod answers;
 mod arrival;
 mod commands;
+mod contacts;
 mod handshake;
 mod invites;
 mod letters;

@@ -242,7 +242,7 @@ pub enum Command {
         of: Mid,
     },
     /// Set after which time later messages of a conversation disappear, for both sides.
-    #[n(13)]
+    #[n(20)]
     Disappear {
         /// Whose conversation.
         #[n(0)]
@@ -250,6 +250,16 @@ pub enum Command {
         /// Seconds; 0: they stay.
         #[n(1)]
         secs: Secs,
+    },
+    /// Mark a contact as verified, or take the mark back.
+    #[n(13)]
+    Verify {
+        /// Whose.
+        #[n(0)]
+        name: String,
+        /// The safety number that was compared; `None` takes the mark back.
+        #[n(1)]
+        compared: Option<String>,
     },
     /// The recovery words are on paper: erase them from the home.
     #[n(10)]

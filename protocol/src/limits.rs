@@ -103,6 +103,8 @@ pub const STRANGER_LETTERS_MAX: usize = 11;
 pub const PENDING_MESSAGES_MAX: u64 = 1_000;
 /// Contacts that one agenda step tells, dials or sweeps.
 pub const CONTACTS_STEP: usize = 64;
+/// Notices kept with a conversation; the newest stay.
+pub const NOTICES_MAX: usize = 64;
 
 // ---- sessions ----
 

@@ -387,6 +387,7 @@ fn word(command: &Command) -> &'static str {
         Command::Delete { .. } => "delete",
         Command::Disappear { .. } => "disappear",
         Command::MarkRead { .. } => "read",
+        Command::Verify { .. } => "verify",
         Command::WordsWritten => "words",
     }
 }

@@ -20,6 +20,7 @@ pub mod send;
 pub mod status;
 pub mod stop;
 pub mod up;
+pub mod verify;
 pub mod watch;
 pub mod why;
 pub mod words;
@@ -62,6 +63,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Accept(args) => requests::accept(args, context).await,
         Command::Decline(args) => requests::decline(args, context).await,
         Command::Block(args) => requests::block(args, context).await,
+        Command::Verify(args) => verify::run(args, context).await,
         Command::Send(args) => send::run(args, context).await,
         Command::Reply(args) => send::reply(args, context).await,
         Command::React(args) => react::run(args, context).await,

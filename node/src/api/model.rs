@@ -6,6 +6,7 @@
 
 mod changes;
 mod keep;
+mod contacts;
 mod kinds;
 mod own;
 mod people;
@@ -14,6 +15,7 @@ mod talk;
 
 pub use changes::{Change, Event};
 pub use keep::{Disappear, DisappearRequest};
+pub use contacts::{Notice, NoticeList, Safety, VerifyRequest};
 pub use kinds::{Account, DeviceId, MessageId, PeerId, Time};
 pub use own::{Disk, Id, Invite, InviteRequest, ReadyLine, Status, Words, WordsWritten};
 pub use people::{

@@ -1,6 +1,7 @@
 //! The routes under `/v1`: JSON to commands, views to JSON.
 
 mod keep;
+mod contacts;
 mod own;
 mod people;
 mod talk;
@@ -35,6 +36,10 @@ pub(super) fn table() -> Table {
         .route(Scope::Admin, routes!(people::add))
         .route(Scope::Read, routes!(people::contact))
         .route(Scope::Admin, routes!(people::block))
+        .route(Scope::Read, routes!(contacts::safety))
+        .route(Scope::Admin, routes!(contacts::verify))
+        .route(Scope::Admin, routes!(contacts::unverify))
+        .route(Scope::Read, routes!(contacts::notices))
         .route(Scope::Read, routes!(people::requests))
         .route(Scope::Admin, routes!(people::accept))
         .route(Scope::Admin, routes!(people::decline))

@@ -1,7 +1,7 @@
 //! A user's wishes.
 
-use super::{Outcome, admit, amend, answers, invites, refuse, timers};
 use crate::agenda;
+use super::{Outcome, admit, amend, answers, contacts, invites, refuse, timers};
 use crate::discovery::invite::{BadLink, Invite};
 use crate::feed::body::{Body, Receipt, Text, TypedBody, kind};
 use crate::feed::changes::ChangeKind;
@@ -92,6 +92,7 @@ fn act(cx: &mut Cx<'_, '_, '_>, command: Command) -> Outcome<Answer> {
         Command::Accept { name } => accept(cx, &name),
         Command::Decline { name } => decline(cx, &name),
         Command::Block { name } => block(cx, &name),
+        Command::Verify { name, compared } => contacts::verify(cx, &name, compared),
         Command::Send { to, text, reply_to } => send(cx, &to, text, reply_to),
         Command::React { to, emoji } => amend::react(cx, to, emoji),
         Command::Edit { of, text } => amend::edit(cx, of, text),
@@ -124,7 +125,7 @@ fn rename(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
 }
 
 /// A contact by petname or address.
-fn known(cx: &Cx<'_, '_, '_>, name: &str) -> Outcome<ContactRow> {
+pub(super) fn known(cx: &Cx<'_, '_, '_>, name: &str) -> Outcome<ContactRow> {
     let found = match parse_address(name.trim()) {
         Some((account, _)) => contact::by_account(cx.tx, &account)?,
         None => contact::by_name(cx.tx, name)?,
@@ -139,7 +140,7 @@ fn known(cx: &Cx<'_, '_, '_>, name: &str) -> Outcome<ContactRow> {
     }))
 }
 
-fn contact_answer(contact: &ContactRow) -> Answer {
+pub(super) fn contact_answer(contact: &ContactRow) -> Answer {
     Answer::Contact {
         name: contact.name.clone(),
         account: contact.account,

@@ -4,4 +4,5 @@ pub mod amend;
 pub mod body;
 pub mod changes;
 pub mod gone;
+pub mod notices;
 pub mod view;

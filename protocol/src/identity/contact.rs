@@ -117,7 +117,7 @@ pub struct ContactRow {
     /// Where it stands.
     #[n(5)]
     pub state: ContactState,
-    /// Safety numbers were compared.
+    /// Safety numbers were compared. They bind the account id and its root 0, which is in the id.
     #[n(6)]
     pub verified: bool,
     /// What we wrote, or they wrote, when asking.
@@ -157,8 +157,11 @@ pub struct ContactRow {
     #[n(18)]
     pub skipped: u32,
     /// After which time messages disappear, if that was ever set.
-    #[n(19)]
+    #[n(20)]
     pub timer: Option<TimerRow>,
+    /// When something put the verified mark in question, which took it away.
+    #[n(19)]
+    pub doubted: Option<Millis>,
 }
 
 impl ContactRow {
@@ -233,6 +236,19 @@ pub struct DeviceRow {
     /// `peer` only brought its first message; the device has not said itself where it is.
     #[n(10)]
     pub provisional: bool,
+}
+
+impl ContactRow {
+    /// Takes the verified mark away until safety numbers are compared anew; says whether it was
+    /// there.
+    pub fn doubt(&mut self, now: Millis) -> bool {
+        if self.verified {
+            self.verified = false;
+            self.doubted = Some(now);
+            return true;
+        }
+        false
+    }
 }
 
 impl DeviceRow {
@@ -403,6 +419,7 @@ pub fn add(
         devices: Vec::new(),
         skipped: 0,
         timer: None,
+        doubted: None,
     };
     tx.put(name_key(&name), &no);
     tx.put(account_index(&account), &no);

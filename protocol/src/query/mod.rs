@@ -5,10 +5,12 @@ mod talk;
 mod views;
 mod why;
 
-pub use people::{contact, contacts, me, network_seed, requests, status, words};
+pub use people::{
+    contact, contact_of, contacts, me, network_seed, notices, requests, safety, status, words,
+};
 pub use talk::{changes, message, messages};
 pub use views::{
-    Change, ChangeView, Changes, ContactView, Me, MessageView, NextStep, Page, ReactionView,
-    RequestView, StatusView, Step, What, WhyView,
+    Change, ChangeView, Changes, ContactView, Me, MessageView, NextStep, NoticeView, Page,
+    ReactionView, RequestView, SafetyView, StatusView, Step, What, WhyView,
 };
 pub use why::why;

@@ -41,6 +41,8 @@ pub struct ContactView {
     pub state: ContactState,
     /// Safety numbers were compared.
     pub verified: bool,
+    /// They were, and something has put that in question since.
+    pub doubted: bool,
     /// `None`: away.
     pub reach: Option<Reach>,
     /// Last time anything of theirs was opened.
@@ -51,6 +53,38 @@ pub struct ContactView {
     pub peer: Option<Peer>,
     /// After how many seconds messages disappear.
     pub disappear_s: Option<Secs>,
+}
+
+/// How to find out whether a contact is who they say.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SafetyView {
+    /// Petname.
+    pub name: String,
+    /// `wax1…`
+    pub address: String,
+    /// 60 digits, in groups of five; the same on both sides.
+    pub number: String,
+    /// The text of a QR code: both full fingerprints.
+    pub code: String,
+    /// The numbers were compared.
+    pub verified: bool,
+    /// They were, and something has put that in question since.
+    pub doubted: bool,
+}
+
+/// Something that the user was told about a contact.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NoticeView {
+    /// Petname.
+    pub contact: String,
+    /// Snake-case word.
+    pub code: String,
+    /// One sentence.
+    pub text: String,
+    /// When.
+    pub at: Millis,
+    /// It stands behind messages with a clock up to this one.
+    pub clock: Millis,
 }
 
 /// A contact request as `requests` shows it.

@@ -98,8 +98,11 @@ pub enum Table {
     #[n(30)]
     OutboxState = 30,
     /// What is left of messages that disappeared: that they were there.
+    #[n(40)]
+    Gone = 40,
+    /// What a conversation's owner was told about the contact, newest last.
     #[n(31)]
-    Gone = 31,
+    Notice = 31,
 }
 
 impl Table {
