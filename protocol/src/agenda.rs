@@ -103,7 +103,7 @@ pub enum Job {
         order: Blob,
     },
     /// Erase a message whose time is up.
-    #[n(10)]
+    #[n(11)]
     Expire {
         /// Whose conversation.
         #[n(0)]
@@ -112,6 +112,9 @@ pub enum Job {
         #[n(1)]
         order: Blob,
     },
+    /// Pack what was said for search, some messages a step.
+    #[n(10)]
+    Pack,
 }
 
 fn agenda_key(at: Millis, job: &Job) -> Key {

@@ -10,6 +10,7 @@ mod contacts;
 mod handshake;
 mod invites;
 mod letters;
+mod pack;
 mod repair;
 mod timers;
 mod upkeep;
@@ -148,6 +149,7 @@ fn wake(cx: &mut Cx<'_, '_, '_>) -> Result<(), StoreError> {
             Job::SweepSession { session, from } => upkeep::sweep_session(cx, &session, from)?,
             Job::Forget { no, order } => amend::forget(cx, no, &order)?,
             Job::Expire { no, order } => timers::expire(cx, no, &order)?,
+            Job::Pack => pack::step(cx, set)?,
             Job::ForgetInits { bundle } => upkeep::forget_inits(cx, &bundle)?,
         }
     }

@@ -242,7 +242,7 @@ pub enum Command {
         of: Mid,
     },
     /// Set after which time later messages of a conversation disappear, for both sides.
-    #[n(20)]
+    #[n(14)]
     Disappear {
         /// Whose conversation.
         #[n(0)]

@@ -175,6 +175,10 @@ pub const CLOCK_AHEAD_MS: Millis = 24 * HOUR_MS;
 pub const READ_DEFAULT: usize = 50;
 /// Most messages that one read returns.
 pub const READ_MAX: usize = 10_000;
+/// Messages that one search returns by default; at most as many as one read.
+pub const SEARCH_DEFAULT: usize = 50;
+/// Characters of what is searched for.
+pub const SEARCH_CHARS_MAX: usize = 256;
 
 /// Shortest time after which messages disappear.
 pub const TIMER_S_MIN: Secs = 5;

@@ -58,6 +58,8 @@ pub fn most(table: Table, load: Load) -> u64 {
         Table::Change => CHANGES_MAX,
         Table::Agenda => 64 + 16 * devices + 4 * letters,
         Table::Gone => letters,
+        // A segment holds one message or more; those that came late wait for it in rows.
+        Table::Segment | Table::Unpacked => letters,
         Table::Message | Table::ByMid | Table::Unread | Table::ReceiptDue => letters + devices,
         // Everything else goes by devices, sessions or what is waiting.
         _ => 4 * sessions + letters,

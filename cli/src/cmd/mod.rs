@@ -16,6 +16,7 @@ pub mod passphrase;
 pub mod react;
 pub mod read;
 pub mod requests;
+pub mod search;
 pub mod send;
 pub mod status;
 pub mod stop;
@@ -71,6 +72,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Delete(args) => amend::delete(args, context).await,
         Command::Disappear(args) => disappear::run(args, context).await,
         Command::Read(args) => read::run(args, context).await,
+        Command::Search(args) => search::run(args, context).await,
         Command::Chat(args) => chat::run(args, context).await,
         Command::Watch(args) => watch::run(args, context).await,
         Command::Why(args) => why::run(args, context).await,

@@ -5,8 +5,8 @@
 //! missing, except where its comment says so.
 
 mod changes;
-mod keep;
 mod contacts;
+mod keep;
 mod kinds;
 mod own;
 mod people;
@@ -14,8 +14,8 @@ mod process;
 mod talk;
 
 pub use changes::{Change, Event};
-pub use keep::{Disappear, DisappearRequest};
 pub use contacts::{Notice, NoticeList, Safety, VerifyRequest};
+pub use keep::{Disappear, DisappearRequest};
 pub use kinds::{Account, DeviceId, MessageId, PeerId, Time};
 pub use own::{Disk, Id, Invite, InviteRequest, ReadyLine, Status, Words, WordsWritten};
 pub use people::{

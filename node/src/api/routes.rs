@@ -1,7 +1,8 @@
 //! The routes under `/v1`: JSON to commands, views to JSON.
 
-mod keep;
 mod contacts;
+mod find;
+mod keep;
 mod own;
 mod people;
 mod talk;
@@ -52,6 +53,7 @@ pub(super) fn table() -> Table {
         .route(Scope::Send, routes!(talk::edit))
         .route(Scope::Send, routes!(talk::delete))
         .route(Scope::Read, routes!(talk::why))
+        .route(Scope::Read, routes!(find::search))
         .route(Scope::Read, routes!(events::events))
         .route(Scope::Admin, routes!(process::stop))
         .route(Scope::Admin, routes!(process::log))

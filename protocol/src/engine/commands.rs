@@ -1,7 +1,7 @@
 //! A user's wishes.
 
+use super::{Outcome, admit, amend, answers, contacts, invites, pack, refuse, timers};
 use crate::agenda;
-use super::{Outcome, admit, amend, answers, contacts, invites, refuse, timers};
 use crate::discovery::invite::{BadLink, Invite};
 use crate::feed::body::{Body, Receipt, Text, TypedBody, kind};
 use crate::feed::changes::ChangeKind;
@@ -412,6 +412,7 @@ pub(super) fn say(
     let own = cx.own.account;
     let new = view::insert(cx.tx, &mut contact, &own, row)?;
     let order = new.map(|(order, _)| order).unwrap_or_default();
+    pack::came(cx, &contact)?;
     contact::put(cx.tx, &contact);
     let key = crate::wire::codec::Blob(order);
     cx.log(ChangeKind::Message {

@@ -1,7 +1,7 @@
 //! Letters of sessions: opened once, taken in, receipted.
 
 use super::accounts::keep_account;
-use super::{NONSENSE, amend, penalise, repair, timers};
+use super::{NONSENSE, amend, pack, penalise, repair, timers};
 use crate::agenda;
 use crate::crypto::hash::hash16;
 use crate::feed::amend::{Amend, ReactionRow, Version};
@@ -405,6 +405,7 @@ fn message(
             agenda::expire(cx.tx, at, contact.no, &order);
         }
     }
+    pack::came(cx, &contact)?;
     contact::put(cx.tx, &contact);
     Ok(())
 }

@@ -90,7 +90,7 @@ pub(super) fn expire(
         return Ok(());
     }
     let was_unread = row.unread.is_some();
-    gone::leave(cx.tx, &mut contact, order, &mut row, cx.at.now);
+    gone::leave(cx.tx, &mut contact, order, &mut row, cx.at.now)?;
     contact::put(cx.tx, &contact);
     amend::bury(cx, no, order);
     if was_unread {

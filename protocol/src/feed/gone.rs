@@ -5,6 +5,7 @@
 
 use super::amend;
 use super::body::Body;
+use super::segments;
 use super::view::{self, MessageRow};
 use crate::identity::contact::{ContactNo, ContactRow};
 use crate::limits::{TIMER_S_MAX, TIMER_S_MIN, TIMER_UNREAD_MS};
@@ -51,19 +52,24 @@ pub fn due(row: &MessageRow) -> Option<Millis> {
 }
 
 /// Takes a message out of its conversation; what it said is gone. The caller puts `contact` back.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
 pub fn leave(
     tx: &mut Tx<'_>,
     contact: &mut ContactRow,
     order: &[u8],
     row: &mut MessageRow,
     now: Millis,
-) {
+) -> Result<(), StoreError> {
     let up = due(row).unwrap_or(now);
     view::clear_unread(tx, contact, row);
     amend::erase(row, now);
     row.expires_at = Some(up);
+    segments::replace(tx, contact, order, None)?;
     view::take_out(tx, contact.no, order);
     tx.put(key(contact.no, order), row);
+    Ok(())
 }
 
 /// What is left of a message that disappeared.

@@ -5,4 +5,5 @@ pub mod body;
 pub mod changes;
 pub mod gone;
 pub mod notices;
+pub mod segments;
 pub mod view;

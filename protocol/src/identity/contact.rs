@@ -96,6 +96,17 @@ pub struct TimerRow {
     pub mid: Mid,
 }
 
+/// How far a conversation is packed for search.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
+pub struct Packed {
+    /// Order key up to which everything is packed, what came late excepted; empty: nothing is.
+    #[n(0)]
+    pub upto: Blob,
+    /// Messages that came since.
+    #[n(1)]
+    pub fresh: u32,
+}
+
 /// One contact.
 #[derive(Clone, Debug, Encode, Decode)]
 pub struct ContactRow {
@@ -157,11 +168,14 @@ pub struct ContactRow {
     #[n(18)]
     pub skipped: u32,
     /// After which time messages disappear, if that was ever set.
-    #[n(20)]
+    #[n(21)]
     pub timer: Option<TimerRow>,
     /// When something put the verified mark in question, which took it away.
     #[n(19)]
     pub doubted: Option<Millis>,
+    /// How far the conversation is packed for search; `None`: never looked at.
+    #[n(20)]
+    pub packed: Option<Packed>,
 }
 
 impl ContactRow {
@@ -420,6 +434,7 @@ pub fn add(
         skipped: 0,
         timer: None,
         doubted: None,
+        packed: None,
     };
     tx.put(name_key(&name), &no);
     tx.put(account_index(&account), &no);

@@ -1,6 +1,7 @@
 //! Reading: what a person or a program sees. Pure functions of the store.
 
 mod people;
+mod search;
 mod talk;
 mod views;
 mod why;
@@ -8,9 +9,10 @@ mod why;
 pub use people::{
     contact, contact_of, contacts, me, network_seed, notices, requests, safety, status, words,
 };
+pub use search::{Missing, Search};
 pub use talk::{changes, message, messages};
 pub use views::{
-    Change, ChangeView, Changes, ContactView, Me, MessageView, NextStep, NoticeView, Page,
+    Change, ChangeView, Changes, ContactView, Hunt, Me, MessageView, NextStep, NoticeView, Page,
     ReactionView, RequestView, SafetyView, StatusView, Step, What, WhyView,
 };
 pub use why::why;

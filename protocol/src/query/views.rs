@@ -304,3 +304,16 @@ pub struct Page {
     /// Only those that sort before this message.
     pub before: Option<Mid>,
 }
+
+/// What is looked for.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Hunt {
+    /// A part of the text; case does not matter.
+    pub text: String,
+    /// In the conversation with this contact alone: petname.
+    pub contact: Option<String>,
+    /// The newest so many; 0 for the default.
+    pub limit: usize,
+    /// Only those that sort before this message.
+    pub before: Option<Mid>,
+}

@@ -10,6 +10,7 @@ mod exits;
 mod fade;
 mod full_disk;
 mod garbage;
+mod history;
 mod kill;
 mod once;
 mod requests;

@@ -164,10 +164,10 @@ pub struct Message {
     pub sets_disappear_s: Option<u64>,
 }
 
-/// `GET /v1/contacts/{name}/messages`.
+/// `GET /v1/contacts/{name}/messages` and `GET /v1/search`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct MessageList {
-    /// In canonical order, oldest first.
+    /// In canonical order, oldest first; what was searched for, newest first.
     pub messages: Vec<Message>,
 }
 
