@@ -107,6 +107,11 @@ pub fn contact(contact: &Contact, now: &Zoned, out: Out) -> String {
     if let Some(secs) = contact.disappear_s {
         words.push(format!("messages disappear after {}", when::chosen(secs)));
     }
+    match &contact.muted_until {
+        Some(until) => words.push(format!("muted until {}", when::date_clock(until, now))),
+        None if contact.muted => words.push("muted".to_owned()),
+        None => {}
+    }
     if contact.unread > 0 {
         words.push(format!("{} unread", contact.unread));
     }

@@ -4,6 +4,7 @@
 //! under the device's key, then the first input of the run, and the local API last: whoever reaches
 //! it finds a node that works.
 
+use crate::clock;
 use crate::config::Config;
 use crate::disk::Watermark;
 use crate::home::{Home, HomeError};
@@ -134,17 +135,20 @@ impl Node {
             opened.map_err(|_| StartError::Store("opening the home met a bug".into()))??;
         let engine = Engine::spawn(setup).map_err(StartError::Home)?;
         match surround(&home, &config, &engine.handle).await {
-            Ok((outside, me)) => Ok(Self {
-                ready: Ready {
-                    account: me.address,
-                    peer: peer_to_text(&me.peer),
-                    listen: outside.listen(),
-                    api: outside.api_url(),
-                },
-                home,
-                engine,
-                outside,
-            }),
+            Ok((outside, me)) => {
+                clock::mark(home.root());
+                Ok(Self {
+                    ready: Ready {
+                        account: me.address,
+                        peer: peer_to_text(&me.peer),
+                        listen: outside.listen(),
+                        api: outside.api_url(),
+                    },
+                    home,
+                    engine,
+                    outside,
+                })
+            }
             Err(error) => {
                 engine.stop().await;
                 Err(error)
@@ -190,6 +194,7 @@ impl Node {
     /// and gives the home free.
     pub async fn shutdown(self) {
         self.outside.shutdown().await;
+        clock::mark(self.home.root());
         self.engine.stop().await;
     }
 }

@@ -147,6 +147,7 @@ fn wake(cx: &mut Cx<'_, '_, '_>) -> Result<(), StoreError> {
             Job::Upkeep => upkeep::hourly(cx, set)?,
             Job::Sweep { from } => upkeep::sweep(cx, from)?,
             Job::SweepSession { session, from } => upkeep::sweep_session(cx, &session, from)?,
+            Job::Unmute { no } => contacts::unmute(cx, no)?,
             Job::Forget { no, order } => amend::forget(cx, no, &order)?,
             Job::Expire { no, order } => timers::expire(cx, no, &order)?,
             Job::Pack => pack::step(cx, set)?,

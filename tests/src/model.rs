@@ -388,6 +388,8 @@ fn word(command: &Command) -> &'static str {
         Command::Disappear { .. } => "disappear",
         Command::MarkRead { .. } => "read",
         Command::Verify { .. } => "verify",
+        Command::NameContact { .. } => "name",
+        Command::Mute { .. } => "mute",
         Command::WordsWritten => "words",
     }
 }

@@ -288,6 +288,7 @@ mod tests {
             disappear_s: None,
             expires_at: None,
             sets_disappear_s: None,
+            muted: false,
         }
     }
 

@@ -14,7 +14,7 @@ mod process;
 mod talk;
 
 pub use changes::{Change, Event};
-pub use contacts::{Notice, NoticeList, Safety, VerifyRequest};
+pub use contacts::{MuteRequest, Notice, NoticeList, RenameRequest, Safety, VerifyRequest};
 pub use keep::{Disappear, DisappearRequest};
 pub use kinds::{Account, DeviceId, MessageId, PeerId, Time};
 pub use own::{Disk, Id, Invite, InviteRequest, ReadyLine, Status, Words, WordsWritten};

@@ -167,15 +167,26 @@ pub struct ContactRow {
     /// Skipped keys stored for them.
     #[n(18)]
     pub skipped: u32,
-    /// After which time messages disappear, if that was ever set.
-    #[n(21)]
-    pub timer: Option<TimerRow>,
     /// When something put the verified mark in question, which took it away.
     #[n(19)]
     pub doubted: Option<Millis>,
     /// How far the conversation is packed for search; `None`: never looked at.
     #[n(20)]
     pub packed: Option<Packed>,
+    /// The user wants no notifications of theirs.
+    #[n(21)]
+    pub muted: Option<Muted>,
+}
+
+/// A contact whose messages nobody is to be disturbed by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct Muted {
+    /// When it ends by itself; `None`: never.
+    #[n(0)]
+    pub until: Option<Millis>,
+    /// After which time messages disappear, if that was ever set.
+    #[n(22)]
+    pub timer: Option<TimerRow>,
 }
 
 impl ContactRow {
@@ -434,6 +445,7 @@ pub fn add(
         skipped: 0,
         timer: None,
         doubted: None,
+        muted: None,
         packed: None,
     };
     tx.put(name_key(&name), &no);

@@ -162,6 +162,8 @@ pub struct Message {
     /// It says that later messages disappear after so many seconds, 0: that they stay; `null` for
     /// every other message.
     pub sets_disappear_s: Option<u64>,
+    /// The contact is muted: a client does not notify of it.
+    pub muted: bool,
 }
 
 /// `GET /v1/contacts/{name}/messages` and `GET /v1/search`.
