@@ -110,7 +110,7 @@ pub enum Job {
         order: Blob,
     },
     /// Erase a message whose time is up.
-    #[n(11)]
+    #[n(12)]
     Expire {
         /// Whose conversation.
         #[n(0)]

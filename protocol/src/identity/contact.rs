@@ -176,6 +176,9 @@ pub struct ContactRow {
     /// The user wants no notifications of theirs.
     #[n(21)]
     pub muted: Option<Muted>,
+    /// After which time messages disappear, if that was ever set.
+    #[n(22)]
+    pub timer: Option<TimerRow>,
 }
 
 /// A contact whose messages nobody is to be disturbed by.
@@ -184,9 +187,6 @@ pub struct Muted {
     /// When it ends by itself; `None`: never.
     #[n(0)]
     pub until: Option<Millis>,
-    /// After which time messages disappear, if that was ever set.
-    #[n(22)]
-    pub timer: Option<TimerRow>,
 }
 
 impl ContactRow {

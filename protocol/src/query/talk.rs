@@ -161,7 +161,6 @@ pub(super) fn message_view(own: &OwnRow, contact: &ContactRow, row: &MessageRow)
         disappear_s: row.timer,
         expires_at: row.expires_at,
         sets_disappear_s,
-        expires_at: None,
         muted: contact.muted.is_some(),
     }
 }
