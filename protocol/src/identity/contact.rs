@@ -2,6 +2,7 @@
 
 use super::account::Signed;
 use super::list::ListRef;
+pub use super::talk::{Muted, Packed, TimerRow};
 use crate::id::{AccountId, DeviceId, InviteId, Mid, Peer, SessionId};
 use crate::limits::{ADDR_BYTES_MAX, ADDRS_MAX, NAME_BYTES_MAX};
 use crate::private::Secret;
@@ -81,32 +82,6 @@ pub struct HeldLetter {
     pub plain: Blob,
 }
 
-/// After which time messages of a conversation disappear, as somebody in it set it last: the
-/// newest clock wins, then the greater id.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct TimerRow {
-    /// Seconds; 0: they stay.
-    #[n(0)]
-    pub secs: Secs,
-    /// Clock of the message that set it.
-    #[n(1)]
-    pub clock: Millis,
-    /// Its id.
-    #[n(2)]
-    pub mid: Mid,
-}
-
-/// How far a conversation is packed for search.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
-pub struct Packed {
-    /// Order key up to which everything is packed, what came late excepted; empty: nothing is.
-    #[n(0)]
-    pub upto: Blob,
-    /// Messages that came since.
-    #[n(1)]
-    pub fresh: u32,
-}
-
 /// One contact.
 #[derive(Clone, Debug, Encode, Decode)]
 pub struct ContactRow {
@@ -179,14 +154,6 @@ pub struct ContactRow {
     /// After which time messages disappear, if that was ever set.
     #[n(22)]
     pub timer: Option<TimerRow>,
-}
-
-/// A contact whose messages nobody is to be disturbed by.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct Muted {
-    /// When it ends by itself; `None`: never.
-    #[n(0)]
-    pub until: Option<Millis>,
 }
 
 impl ContactRow {
