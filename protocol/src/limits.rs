@@ -190,6 +190,8 @@ pub const TIMER_S_MIN: Secs = 5;
 pub const TIMER_S_MAX: Secs = 365 * DAY_S;
 /// A disappearing message that stays unread this long counts as read from then on.
 pub const TIMER_UNREAD_MS: Millis = 30 * DAY_MS;
+/// Messages that one command takes in from another home.
+pub const IMPORT_MAX: usize = 256;
 
 // ---- change log and agenda ----
 

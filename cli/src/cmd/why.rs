@@ -289,6 +289,7 @@ mod tests {
             expires_at: None,
             sets_disappear_s: None,
             muted: false,
+            imported: false,
         }
     }
 

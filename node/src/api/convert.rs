@@ -160,6 +160,7 @@ pub fn message(view: MessageView) -> model::Message {
         expires_at: view.expires_at.map(rfc3339),
         sets_disappear_s: view.sets_disappear_s,
         muted: view.muted,
+        imported: view.imported,
     }
 }
 

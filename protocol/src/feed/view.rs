@@ -122,6 +122,9 @@ pub struct MessageRow {
     /// When it disappears, once that time counts; of a tombstone, that it disappeared.
     #[n(16)]
     pub expires_at: Option<Millis>,
+    /// When it was taken in from another home: it was never sent or received here.
+    #[n(17)]
+    pub imported: Option<Millis>,
 }
 
 /// Bytes of an order key.
@@ -393,6 +396,7 @@ impl MessageRow {
             unread: None,
             timer: None,
             expires_at: None,
+            imported: None,
         }
     }
 

@@ -162,6 +162,7 @@ pub(super) fn message_view(own: &OwnRow, contact: &ContactRow, row: &MessageRow)
         expires_at: row.expires_at,
         sets_disappear_s,
         muted: contact.muted.is_some(),
+        imported: row.imported.is_some(),
     }
 }
 

@@ -158,6 +158,8 @@ pub struct MessageView {
     pub sets_disappear_s: Option<Secs>,
     /// The contact is muted: clients do not notify of it.
     pub muted: bool,
+    /// It was taken in from another home.
+    pub imported: bool,
 }
 
 /// One change, as `watch` shows it.

@@ -267,6 +267,19 @@ fn nothing_is_left_but_that_it_was_there() {
 }
 
 #[test]
+fn what_disappears_is_not_taken_along() {
+    let mut world = friends(15);
+    let stays = world.say(ALICE, BOB, "kept").unwrap();
+    set(&mut world, DAY_S);
+    world.say(ALICE, BOB, "soon gone").unwrap();
+    world.run_for(SECOND_MS);
+    let history = query::history(&world.people[BOB].store, "alice", None);
+    let (page, _) = history.unwrap().unwrap();
+    let ids: Vec<Mid> = page.iter().map(|past| past.mid).collect();
+    assert_eq!(ids, [stays]);
+}
+
+#[test]
 fn a_letter_that_comes_again_afterwards_shows_nothing() {
     let mut world = friends(7);
     set(&mut world, 5);

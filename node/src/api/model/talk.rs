@@ -164,6 +164,8 @@ pub struct Message {
     pub sets_disappear_s: Option<u64>,
     /// The contact is muted: a client does not notify of it.
     pub muted: bool,
+    /// It was taken in from another home: it was never sent or received here.
+    pub imported: bool,
 }
 
 /// `GET /v1/contacts/{name}/messages` and `GET /v1/search`.
