@@ -94,6 +94,7 @@ pub fn contact(view: ContactView) -> model::Contact {
         last_seen: view.last_seen.map(rfc3339),
         unread: view.unread,
         peer: view.peer.as_ref().and_then(peer_id),
+        draft: view.draft,
     }
 }
 

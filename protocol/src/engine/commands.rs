@@ -1,6 +1,6 @@
 //! A user's wishes.
 
-use super::{Outcome, admit, amend, answers, contacts, import, invites, pack, refuse};
+use super::{Outcome, admit, amend, answers, contacts, draft, import, invites, pack, refuse};
 use crate::discovery::invite::{BadLink, Invite};
 use crate::feed::body::{Body, Receipt, Text, TypedBody, kind};
 use crate::feed::changes::ChangeKind;
@@ -97,6 +97,8 @@ fn act(cx: &mut Cx<'_, '_, '_>, command: Command) -> Outcome<Answer> {
         Command::React { to, emoji } => amend::react(cx, to, emoji),
         Command::Edit { of, text } => amend::edit(cx, of, text),
         Command::Delete { of } => amend::delete(cx, of),
+        Command::Draft { name, text } => draft::keep(cx, &name, text),
+        Command::SendDraft { name } => draft::send_it(cx, &name),
         Command::Import { contact, messages } => import::import(cx, &contact, messages),
         Command::MarkRead { name, upto } => mark_read(cx, &name, upto),
         Command::WordsWritten => {
@@ -382,7 +384,12 @@ pub(super) fn fit_text(text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn send(cx: &mut Cx<'_, '_, '_>, to: &str, text: String, reply_to: Option<Mid>) -> Outcome<Answer> {
+pub(super) fn send(
+    cx: &mut Cx<'_, '_, '_>,
+    to: &str,
+    text: String,
+    reply_to: Option<Mid>,
+) -> Outcome<Answer> {
     let contact = allowed!(addressee(cx, to)?);
     allowed!(fit_text(&text));
     if let Some(target) = &reply_to

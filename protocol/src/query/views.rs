@@ -55,6 +55,8 @@ pub struct ContactView {
     pub unread: u64,
     /// Their device's libp2p key, if known.
     pub peer: Option<Peer>,
+    /// What was begun and not sent.
+    pub draft: Option<String>,
 }
 
 /// How to find out whether a contact is who they say.

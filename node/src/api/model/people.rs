@@ -120,6 +120,8 @@ pub struct Contact {
     /// Their device's libp2p PeerId, if known.
     #[schema(value_type = Option<PeerId>)]
     pub peer: Option<String>,
+    /// What was begun and not sent.
+    pub draft: Option<String>,
 }
 
 /// `GET /v1/contacts`.

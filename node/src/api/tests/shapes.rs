@@ -115,10 +115,11 @@ fn me_and_a_contact() {
         last_seen: Some(AT),
         unread: 2,
         peer: None,
+        draft: Some("so far".to_owned()),
     };
     assert_eq!(
         json(&convert::contact(view.clone())),
-        r#"{"name":"bob","account":"wax1b","state":"connected","verified":false,"verify_again":false,"muted":true,"muted_until":"2026-11-23T10:00:00.123Z","reach":"direct","last_seen":"2026-11-23T10:00:00.123Z","unread":2,"peer":null}"#
+        r#"{"name":"bob","account":"wax1b","state":"connected","verified":false,"verify_again":false,"muted":true,"muted_until":"2026-11-23T10:00:00.123Z","reach":"direct","last_seen":"2026-11-23T10:00:00.123Z","unread":2,"peer":null,"draft":"so far"}"#
     );
     let away = convert::contact(ContactView {
         reach: None,
