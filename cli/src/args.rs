@@ -121,6 +121,7 @@ pub enum Command {
     Demo(cmd::demo::Demo),
     Config(cmd::config::Args),
     Stop(cmd::stop::Stop),
+    Token(cmd::token::Args),
     LogLevel(cmd::log_level::LogLevel),
     Passphrase(cmd::passphrase::Args),
     Completions(cmd::completions::Completions),
@@ -237,6 +238,9 @@ mod tests {
             "config check config.toml",
             "config show --origin --name alice",
             "stop --timeout 5s",
+            "token create --scope send --contact bob --expires 30d --name bot --rate 5/s",
+            "token list",
+            "token revoke r4zw6ztp5hkfcvqj",
             "log-level",
             "log-level debug",
             "passphrase set --new-passphrase-file f",
@@ -260,6 +264,8 @@ mod tests {
             &["waxwing", "read", "bob", "--limit", "0"],
             &["waxwing", "read", "bob", "--limit", "10001"],
             &["waxwing", "invite", "--uses", "101"],
+            &["waxwing", "token", "create"],
+            &["waxwing", "token", "create", "--scope", "owner"],
             &["waxwing", "dance"],
         ] {
             let error = Args::try_parse_from(line).unwrap_err();

@@ -10,6 +10,7 @@
 //! | `reserve` | space to release when the disk is full |
 //! | `ports` | the ports drawn at the first start |
 //! | `api-token` | the local API's bearer token |
+//! | `api-tokens` | what is known of programs' tokens, sealed |
 //! | `api.sock` | the local API's socket |
 //! | `config.toml` | what the user set; read by the command line, never written |
 

@@ -3,6 +3,7 @@
 mod own;
 mod people;
 mod talk;
+mod tokens;
 
 use super::events;
 use super::extract::BODY_BYTES_MAX;
@@ -26,15 +27,15 @@ pub(super) type Node = State<Arc<Shared>>;
 pub(super) fn table() -> Table {
     Table::new(openapi::frame())
         .route(Scope::Read, routes!(own::status))
-        .route(Scope::Read, routes!(own::id))
+        .route(Scope::Read.filtered(), routes!(own::id))
         .route(Scope::Owner, routes!(own::words))
         .route(Scope::Owner, routes!(own::words_written))
         .route(Scope::Admin, routes!(people::invite))
-        .route(Scope::Read, routes!(people::contacts))
+        .route(Scope::Read.filtered(), routes!(people::contacts))
         .route(Scope::Admin, routes!(people::add))
         .route(Scope::Read, routes!(people::contact))
         .route(Scope::Admin, routes!(people::block))
-        .route(Scope::Read, routes!(people::requests))
+        .route(Scope::Read.filtered(), routes!(people::requests))
         .route(Scope::Admin, routes!(people::accept))
         .route(Scope::Admin, routes!(people::decline))
         .route(Scope::Read, routes!(talk::messages))
@@ -45,11 +46,14 @@ pub(super) fn table() -> Table {
         .route(Scope::Send, routes!(talk::edit))
         .route(Scope::Send, routes!(talk::delete))
         .route(Scope::Read, routes!(talk::why))
-        .route(Scope::Read, routes!(events::events))
+        .route(Scope::Read.filtered(), routes!(events::events))
+        .route(Scope::Admin.dear(), routes!(tokens::create))
+        .route(Scope::Admin, routes!(tokens::list))
+        .route(Scope::Admin.dear(), routes!(tokens::revoke))
         .route(Scope::Admin, routes!(process::stop))
         .route(Scope::Admin, routes!(process::log))
         .route(Scope::Admin, routes!(process::set_log))
-        .route(Scope::Read, routes!(openapi::openapi))
+        .route(Scope::Read.filtered(), routes!(openapi::openapi))
 }
 
 /// Everything under `/v1`, without the guard.

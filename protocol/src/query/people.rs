@@ -71,12 +71,25 @@ pub fn contacts(store: &dyn Read) -> Result<Vec<ContactView>, StoreError> {
     Ok(views)
 }
 
-/// One contact by petname, whatever its state.
+/// One contact by petname or address, whatever its state.
 ///
 /// # Errors
 /// [`StoreError`] if the disk fails.
 pub fn contact(store: &dyn Read, name: &str) -> Result<Option<ContactView>, StoreError> {
-    contact::by_name(store, name)?
+    contact::named(store, name)?
+        .map(|row| contact_view(store, &row))
+        .transpose()
+}
+
+/// One contact by account id, whatever its state.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn contact_of(
+    store: &dyn Read,
+    account: &AccountId,
+) -> Result<Option<ContactView>, StoreError> {
+    contact::by_account(store, account)?
         .map(|row| contact_view(store, &row))
         .transpose()
 }

@@ -39,6 +39,8 @@ kinds! {
         .examples(["z3dr3p3lp5u33m5mur4hrgk7ye"]);
     /// A device's id: 16 bytes in lower-case base32.
     DeviceId: |text| text.pattern(Some("^[a-z2-7]{25}[aeimquy4]$"));
+    /// A token's id: 10 bytes in lower-case base32.
+    TokenId: |text| text.pattern(Some("^[a-z2-7]{16}$"));
     /// The address of an account.
     Account: |text| text.pattern(Some("^wax1[a-z2-7]{106}$"));
     /// A libp2p PeerId of an Ed25519 key.
