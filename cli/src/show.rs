@@ -81,6 +81,8 @@ pub fn contact(contact: &Contact, now: &Zoned, out: Out) -> String {
     }
     if contact.verified {
         words.push("verified".to_owned());
+    } else if contact.verify_again {
+        words.push("verified once, compare again".to_owned());
     }
     if contact.unread > 0 {
         words.push(format!("{} unread", contact.unread));
@@ -126,11 +128,17 @@ pub fn event(event: &Event, now: &Zoned, out: Out) -> String {
             format!("{at}  {} is {}", text::line(contact), reach_words(*reach))
         }
         Change::Notice { contact, text, .. } => match contact {
-            Some(contact) => format!("{at}  {}: {}", text::line(contact), text::line(text)),
+            Some(contact) => format!("{at}  about {}: {}", text::line(contact), text::line(text)),
             None => format!("{at}  {}", text::line(text)),
         },
         Change::Other => format!("{at}  something that a newer version could show"),
     }
+}
+
+/// A notice within the conversation that it is about. No message of theirs begins like it.
+pub fn notice(at: &str, text: &str, now: &Zoned) -> String {
+    let at = when::date_clock(at, now);
+    format!("-- {at}  {} --", text::line(text))
 }
 
 /// How somebody is reached, after "is".

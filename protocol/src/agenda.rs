@@ -102,6 +102,9 @@ pub enum Job {
         #[n(1)]
         order: Blob,
     },
+    /// Pack what was said for search, some messages a step.
+    #[n(10)]
+    Pack,
 }
 
 fn agenda_key(at: Millis, job: &Job) -> Key {

@@ -6,9 +6,11 @@ mod amend;
 mod answers;
 mod arrival;
 mod commands;
+mod contacts;
 mod handshake;
 mod invites;
 mod letters;
+mod pack;
 mod repair;
 mod upkeep;
 
@@ -145,6 +147,7 @@ fn wake(cx: &mut Cx<'_, '_, '_>) -> Result<(), StoreError> {
             Job::Sweep { from } => upkeep::sweep(cx, from)?,
             Job::SweepSession { session, from } => upkeep::sweep_session(cx, &session, from)?,
             Job::Forget { no, order } => amend::forget(cx, no, &order)?,
+            Job::Pack => pack::step(cx, set)?,
             Job::ForgetInits { bundle } => upkeep::forget_inits(cx, &bundle)?,
         }
     }

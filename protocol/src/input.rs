@@ -241,6 +241,16 @@ pub enum Command {
         #[n(0)]
         of: Mid,
     },
+    /// Mark a contact as verified, or take the mark back.
+    #[n(13)]
+    Verify {
+        /// Whose.
+        #[n(0)]
+        name: String,
+        /// The safety number that was compared; `None` takes the mark back.
+        #[n(1)]
+        compared: Option<String>,
+    },
     /// The recovery words are on paper: erase them from the home.
     #[n(10)]
     WordsWritten,

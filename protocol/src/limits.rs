@@ -103,6 +103,8 @@ pub const STRANGER_LETTERS_MAX: usize = 11;
 pub const PENDING_MESSAGES_MAX: u64 = 1_000;
 /// Contacts that one agenda step tells, dials or sweeps.
 pub const CONTACTS_STEP: usize = 64;
+/// Notices kept with a conversation; the newest stay.
+pub const NOTICES_MAX: usize = 64;
 
 // ---- sessions ----
 
@@ -173,6 +175,10 @@ pub const CLOCK_AHEAD_MS: Millis = 24 * HOUR_MS;
 pub const READ_DEFAULT: usize = 50;
 /// Most messages that one read returns.
 pub const READ_MAX: usize = 10_000;
+/// Messages that one search returns by default; at most as many as one read.
+pub const SEARCH_DEFAULT: usize = 50;
+/// Characters of what is searched for.
+pub const SEARCH_CHARS_MAX: usize = 256;
 
 // ---- change log and agenda ----
 

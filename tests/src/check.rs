@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use waxwing_protocol::id::{AccountId, Mid};
 use waxwing_protocol::limits::READ_MAX;
 use waxwing_protocol::output::{ContactState, State};
-use waxwing_protocol::query::{ContactView, MessageView, Page};
+use waxwing_protocol::query::{ContactView, Hunt, MessageView, Page};
 
 /// One broken promise: name of the invariant, whose node, what.
 pub type Broken = (&'static str, Who, String);
@@ -69,7 +69,30 @@ impl World {
         self.check_pairs(&views, &mut broken);
         self.check_reactions(&views, &mut broken);
         self.check_outboxes(&views, &mut broken);
+        self.check_search(&views, &mut broken);
         broken
+    }
+
+    /// Whatever somebody sees is found, wherever it is stored.
+    fn check_search(&mut self, views: &[View], broken: &mut Vec<Broken>) {
+        let everything = Hunt {
+            limit: READ_MAX,
+            ..Hunt::default()
+        };
+        for (who, view) in views.iter().enumerate() {
+            let found = self.ask(who, |engine, store| engine.search(store, &everything));
+            let found: BTreeSet<Mid> = found.iter().flatten().map(|m| m.id).collect();
+            let texts = view
+                .messages
+                .values()
+                .flatten()
+                .filter(|m| m.text.is_some());
+            let missing = texts.filter(|m| !found.contains(&m.id)).count();
+            if missing > 0 && found.len() < READ_MAX {
+                let detail = format!("{missing} messages that are shown");
+                broken.push(("not_found", who, detail));
+            }
+        }
     }
 
     fn check_answers(&self, broken: &mut Vec<Broken>) {

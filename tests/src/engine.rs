@@ -7,7 +7,7 @@ use waxwing_protocol::id::Mid;
 use waxwing_protocol::input::{Input, Moment};
 use waxwing_protocol::output::Output;
 use waxwing_protocol::query::{
-    self, Changes, ContactView, Me, MessageView, Page, RequestView, StatusView,
+    self, Changes, ContactView, Hunt, Me, MessageView, Page, RequestView, StatusView,
 };
 use waxwing_protocol::store::{Read, StoreError, Tx};
 
@@ -32,6 +32,8 @@ pub trait Engine {
     fn message(&self, store: &dyn Read, id: &Mid) -> Result<Option<MessageView>, StoreError>;
     fn changes(&self, store: &dyn Read, after: u64, limit: usize) -> Result<Changes, StoreError>;
     fn status(&self, store: &dyn Read) -> Result<StatusView, StoreError>;
+    /// A whole [`query::Search`]; nothing if it cannot begin.
+    fn search(&self, store: &dyn Read, hunt: &Hunt) -> Result<Vec<MessageView>, StoreError>;
 }
 
 /// The engine that nodes run.
@@ -79,5 +81,13 @@ impl Engine for Real {
 
     fn status(&self, store: &dyn Read) -> Result<StatusView, StoreError> {
         query::status(store)
+    }
+
+    fn search(&self, store: &dyn Read, hunt: &Hunt) -> Result<Vec<MessageView>, StoreError> {
+        let Ok(mut search) = query::Search::begin(store, hunt)? else {
+            return Ok(Vec::new());
+        };
+        while !search.step(store)? {}
+        Ok(search.found())
     }
 }

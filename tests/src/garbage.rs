@@ -31,6 +31,7 @@ pub fn visible(engine: &dyn Engine, store: &dyn Read) -> Result<u64, StoreError>
             contact.account.0,
             state,
             contact.verified,
+            contact.doubted,
             contact.unread,
         )
             .hash(&mut hash);

@@ -358,6 +358,7 @@ fn word(command: &Command) -> &'static str {
         Command::Edit { .. } => "edit",
         Command::Delete { .. } => "delete",
         Command::MarkRead { .. } => "read",
+        Command::Verify { .. } => "verify",
         Command::WordsWritten => "words",
     }
 }

@@ -57,6 +57,8 @@ pub fn most(table: Table, load: Load) -> u64 {
         Table::Waiting => WAITING_REACTIONS_MAX as u64 * devices,
         Table::Change => CHANGES_MAX,
         Table::Agenda => 64 + 16 * devices + 2 * letters,
+        // A segment holds one message or more; those that came late wait for it in rows.
+        Table::Segment | Table::Unpacked => letters,
         Table::Message | Table::ByMid | Table::Unread | Table::ReceiptDue => letters + devices,
         // Everything else goes by devices, sessions or what is waiting.
         _ => 4 * sessions + letters,

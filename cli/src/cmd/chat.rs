@@ -15,8 +15,8 @@ use jiff::Zoned;
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
 use waxwing_node::api::model::{
-    Change, Contact, Marked, Message, MessageList, ReactRequest, ReadRequest, SendRequest, Sent,
-    State,
+    Change, Contact, Marked, Message, MessageList, Notice, NoticeList, ReactRequest, ReadRequest,
+    SendRequest, Sent, State,
 };
 use waxwing_protocol::limits::READ_MAX;
 
@@ -56,6 +56,7 @@ pub async fn run(args: Chat, context: &Context) -> Result<(), CliError> {
         shown: VecDeque::new(),
         count: 0,
         said: None,
+        noticed: None,
         prompt: io::stdin().is_terminal() && io::stdout().is_terminal() && !context.out.is_json(),
     };
     room.history(&contact).await?;
@@ -87,6 +88,8 @@ struct Room<'a> {
     count: usize,
     /// Id of what was said here last.
     said: Option<String>,
+    /// The newest notice that was shown with what was said before.
+    noticed: Option<Notice>,
     /// Somebody types here.
     prompt: bool,
 }
@@ -140,12 +143,27 @@ impl Room<'_> {
             segment(&self.name)
         );
         let list: MessageList = self.context.client.get(&path).await?;
+        let path = format!("/v1/contacts/{}/notices", segment(&self.name));
+        let kept: NoticeList = self.context.client.get(&path).await?;
+        self.noticed = kept.notices.last().cloned();
+        let mut notices = kept.notices.iter().peekable();
+        // Where the conversation goes further back than what is shown, so do its notices.
+        if list.messages.len() == limit {
+            let first = list.messages[0].clock;
+            while notices.next_if(|notice| notice.clock < first).is_some() {}
+        }
         let mut unread = None;
         for message in &list.messages {
+            while let Some(notice) = notices.next_if(|notice| notice.clock < message.clock) {
+                self.show_notice(notice)?;
+            }
             self.show(message)?;
             if !message.mine && message.state == State::Delivered {
                 unread = Some(message.id.clone());
             }
+        }
+        for notice in notices {
+            self.show_notice(notice)?;
         }
         if let Some(upto) = unread {
             self.mark(upto).await?;
@@ -285,9 +303,13 @@ impl Room<'_> {
             Change::Contact(contact) if contact.account == self.account => {
                 self.name.clone_from(&contact.name);
             }
-            Change::Notice { contact, .. } if contact.as_ref() == Some(&self.name) => {
-                let line = show::event(&heard.event, &Zoned::now(), out);
-                self.tell(&heard, &line)?;
+            Change::Notice { contact, text, .. } if contact.as_ref() == Some(&self.name) => {
+                let at = &heard.event.at;
+                // It may have come between the subscription and the look at what was there.
+                if !matches!(&self.noticed, Some(n) if n.at == *at && n.text == *text) {
+                    let line = show::notice(at, text, &Zoned::now());
+                    self.tell(&heard, &line)?;
+                }
             }
             _ => {}
         }
@@ -301,6 +323,11 @@ impl Room<'_> {
             let lines = show::message(message, Place::Conversation, &Zoned::now(), out);
             format!("{} {lines}", out.dim(&format!("#{number}")))
         })
+    }
+
+    fn show_notice(&self, notice: &Notice) -> Result<(), CliError> {
+        let line = || show::notice(&notice.at, &notice.text, &Zoned::now());
+        self.context.out.object(notice, line)
     }
 
     fn tell(&self, heard: &Heard, line: &str) -> Result<(), CliError> {

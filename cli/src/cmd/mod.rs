@@ -15,11 +15,13 @@ pub mod passphrase;
 pub mod react;
 pub mod read;
 pub mod requests;
+pub mod search;
 pub mod send;
 pub mod status;
 pub mod stop;
 pub mod token;
 pub mod up;
+pub mod verify;
 pub mod watch;
 pub mod why;
 pub mod words;
@@ -62,12 +64,14 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Accept(args) => requests::accept(args, context).await,
         Command::Decline(args) => requests::decline(args, context).await,
         Command::Block(args) => requests::block(args, context).await,
+        Command::Verify(args) => verify::run(args, context).await,
         Command::Send(args) => send::run(args, context).await,
         Command::Reply(args) => send::reply(args, context).await,
         Command::React(args) => react::run(args, context).await,
         Command::Edit(args) => amend::edit(args, context).await,
         Command::Delete(args) => amend::delete(args, context).await,
         Command::Read(args) => read::run(args, context).await,
+        Command::Search(args) => search::run(args, context).await,
         Command::Chat(args) => chat::run(args, context).await,
         Command::Watch(args) => watch::run(args, context).await,
         Command::Why(args) => why::run(args, context).await,

@@ -35,7 +35,7 @@ pub struct Read {
     peek: bool,
 }
 
-fn limit(text: &str) -> Result<usize, String> {
+pub(super) fn limit(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(limit) if (1..=READ_MAX).contains(&limit) => Ok(limit),
         _ => Err(format!("a limit is 1 to {READ_MAX}")),

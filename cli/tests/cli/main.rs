@@ -97,7 +97,7 @@ fn message(id: &str, mine: bool, state: &str, text: &str) -> String {
 
 fn contact(unread: u64) -> String {
     format!(
-        r#"{{"name":"bob","account":"wax1b","state":"connected","verified":false,"reach":"direct","last_seen":null,"unread":{unread},"peer":null}}"#
+        r#"{{"name":"bob","account":"wax1b","state":"connected","verified":false,"verify_again":false,"reach":"direct","last_seen":null,"unread":{unread},"peer":null}}"#
     )
 }
 
@@ -431,6 +431,7 @@ fn chat_sends_lines_from_a_pipe_and_ends_when_they_are_safe() {
         "/v1/events?after=4" => Answer::Stream(String::new()),
         "/v1/contacts/bob" => Answer::json(200, &contact(0)),
         "/v1/contacts/bob/messages?limit=20" => Answer::json(200, r#"{"messages":[]}"#),
+        "/v1/contacts/bob/notices" => Answer::json(200, r#"{"notices":[]}"#),
         "/v1/contacts/bob/messages" => Answer::json(201, QUEUED),
         other => panic!("{other}"),
     });

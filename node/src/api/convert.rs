@@ -8,8 +8,8 @@ use waxwing_protocol::id::{DeviceId, Mid, Peer};
 use waxwing_protocol::input::Reach;
 use waxwing_protocol::output::{Answer, ContactState, State};
 use waxwing_protocol::query::{
-    Change, ChangeView, ContactView, Me, MessageView, NextStep, ReactionView, RequestView, Step,
-    What, WhyView,
+    Change, ChangeView, ContactView, Me, MessageView, NextStep, NoticeView, ReactionView,
+    RequestView, SafetyView, Step, What, WhyView,
 };
 use waxwing_protocol::time::{Millis, SECOND_MS, Secs};
 
@@ -87,10 +87,34 @@ pub fn contact(view: ContactView) -> model::Contact {
         account: view.address,
         state: contact_state(view.state),
         verified: view.verified,
+        verify_again: view.doubted,
         reach: reach(view.reach),
         last_seen: view.last_seen.map(rfc3339),
         unread: view.unread,
         peer: view.peer.as_ref().and_then(peer_id),
+    }
+}
+
+/// What to compare with a contact.
+pub fn safety(view: SafetyView) -> model::Safety {
+    model::Safety {
+        name: view.name,
+        account: view.address,
+        safety_number: view.number,
+        verified: view.verified,
+        verify_again: view.doubted,
+        code: view.code,
+    }
+}
+
+/// Something that the user was told about a contact.
+pub fn notice(view: NoticeView) -> model::Notice {
+    model::Notice {
+        contact: view.contact,
+        code: view.code,
+        text: view.text,
+        at: rfc3339(view.at),
+        clock: view.clock,
     }
 }
 

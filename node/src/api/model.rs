@@ -5,6 +5,7 @@
 //! missing, except where its comment says so.
 
 mod changes;
+mod contacts;
 mod kinds;
 mod own;
 mod people;
@@ -13,6 +14,7 @@ mod talk;
 mod tokens;
 
 pub use changes::{Change, Event};
+pub use contacts::{Notice, NoticeList, Safety, VerifyRequest};
 pub use kinds::{Account, DeviceId, MessageId, PeerId, Time, TokenId};
 pub use own::{Disk, Id, Invite, InviteRequest, ReadyLine, Status, Words, WordsWritten};
 pub use people::{

@@ -1,5 +1,7 @@
 //! The routes under `/v1`: JSON to commands, views to JSON.
 
+mod contacts;
+mod find;
 mod own;
 mod people;
 mod talk;
@@ -35,6 +37,10 @@ pub(super) fn table() -> Table {
         .route(Scope::Admin, routes!(people::add))
         .route(Scope::Read, routes!(people::contact))
         .route(Scope::Admin, routes!(people::block))
+        .route(Scope::Read, routes!(contacts::safety))
+        .route(Scope::Admin, routes!(contacts::verify))
+        .route(Scope::Admin, routes!(contacts::unverify))
+        .route(Scope::Read, routes!(contacts::notices))
         .route(Scope::Read.filtered(), routes!(people::requests))
         .route(Scope::Admin, routes!(people::accept))
         .route(Scope::Admin, routes!(people::decline))
@@ -46,6 +52,7 @@ pub(super) fn table() -> Table {
         .route(Scope::Send, routes!(talk::edit))
         .route(Scope::Send, routes!(talk::delete))
         .route(Scope::Read, routes!(talk::why))
+        .route(Scope::Read.dear(), routes!(find::search))
         .route(Scope::Read.filtered(), routes!(events::events))
         .route(Scope::Admin.dear(), routes!(tokens::create))
         .route(Scope::Admin, routes!(tokens::list))

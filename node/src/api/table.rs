@@ -253,6 +253,8 @@ problems! {
     TooLong = 413;
     /// The change log does not reach back, or not yet forward, to that cursor.
     Resync = 410;
+    /// The keys of the contact are not known yet.
+    KeysUnknown = 409;
     /// The process of this node does not log.
     NoLog = 409;
     /// There is no token with that id.

@@ -127,7 +127,12 @@ pub(super) fn admit(
         },
     );
     cx.tx.put(Key::one(Table::Meta, counter), &(seen + 1));
-    let repaired_unproven = matches!(pass, Pass::None);
+    // A link proves as little about an earlier session as nothing does.
+    let unproven = match &pass {
+        Pass::Heal(_) => false,
+        Pass::None => true,
+        Pass::Invite(..) => contact.verified && before == Some(ContactState::Connected),
+    };
     if let Pass::Invite(id, mut invite) = pass {
         use_up(cx, &id, &mut invite)?;
     }
@@ -136,10 +141,10 @@ pub(super) fn admit(
     if before == Some(ContactState::Pending) {
         outbox::readdress(cx, no, &ident.device)?;
     }
-    if repaired_unproven {
-        if contact.verified {
-            contact.verified = false;
+    if unproven {
+        if contact.doubt(cx.at.now) {
             contact::put(cx.tx, &contact);
+            cx.log(ChangeKind::Contact { no })?;
         }
         let text = "the secure session was made anew without proof of the old one; \
                     compare safety numbers";

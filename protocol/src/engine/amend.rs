@@ -6,6 +6,7 @@ use crate::agenda::{self, Job};
 use crate::feed::amend::{self, Amend, ReactionRow, Version};
 use crate::feed::body::{Body, Delete, Reaction, TypedBody};
 use crate::feed::changes::ChangeKind;
+use crate::feed::segments;
 use crate::feed::view::{self, MessageRow, State};
 use crate::id::Mid;
 use crate::identity::contact::{self, ContactNo, ContactRow};
@@ -150,11 +151,16 @@ fn amend(cx: &mut Cx<'_, '_, '_>, target: &mut Target, said: Amend) -> Result<bo
         order,
         row,
     } = target;
+    let texts = said.is_authors();
     let changed = amend::fold(row, said, cx.at.now);
     if changed {
         if row.deleted_at.is_some() {
             view::clear_unread(cx.tx, contact, row);
             bury(cx, contact.no, order);
+        }
+        if texts {
+            let text = segments::text_of(row);
+            segments::replace(cx.tx, contact, order, text.as_deref())?;
         }
         view::put(cx.tx, contact.no, order, row);
         cx.log(ChangeKind::Message {

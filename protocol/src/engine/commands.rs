@@ -1,6 +1,6 @@
 //! A user's wishes.
 
-use super::{Outcome, admit, amend, answers, invites, refuse};
+use super::{Outcome, admit, amend, answers, contacts, invites, pack, refuse};
 use crate::discovery::invite::{BadLink, Invite};
 use crate::feed::body::{Body, Receipt, Text, TypedBody, kind};
 use crate::feed::changes::ChangeKind;
@@ -90,6 +90,7 @@ fn act(cx: &mut Cx<'_, '_, '_>, command: Command) -> Outcome<Answer> {
         Command::Accept { name } => accept(cx, &name),
         Command::Decline { name } => decline(cx, &name),
         Command::Block { name } => block(cx, &name),
+        Command::Verify { name, compared } => contacts::verify(cx, &name, compared),
         Command::Send { to, text, reply_to } => send(cx, &to, text, reply_to),
         Command::React { to, emoji } => amend::react(cx, to, emoji),
         Command::Edit { of, text } => amend::edit(cx, of, text),
@@ -121,7 +122,7 @@ fn rename(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
 }
 
 /// A contact by petname or address.
-fn known(cx: &Cx<'_, '_, '_>, name: &str) -> Outcome<ContactRow> {
+pub(super) fn known(cx: &Cx<'_, '_, '_>, name: &str) -> Outcome<ContactRow> {
     Ok(contact::named(cx.tx, name)?.ok_or_else(|| {
         refuse(
             RefusalKind::NotFound,
@@ -132,7 +133,7 @@ fn known(cx: &Cx<'_, '_, '_>, name: &str) -> Outcome<ContactRow> {
     }))
 }
 
-fn contact_answer(contact: &ContactRow) -> Answer {
+pub(super) fn contact_answer(contact: &ContactRow) -> Answer {
     Answer::Contact {
         name: contact.name.clone(),
         account: contact.account,
@@ -403,6 +404,7 @@ fn say(
     let own = cx.own.account;
     let new = view::insert(cx.tx, &mut contact, &own, row)?;
     let order = new.map(|(order, _)| order).unwrap_or_default();
+    pack::came(cx, &contact)?;
     contact::put(cx.tx, &contact);
     let key = crate::wire::codec::Blob(order);
     cx.log(ChangeKind::Message {

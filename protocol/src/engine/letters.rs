@@ -1,7 +1,7 @@
 //! Letters of sessions: opened once, taken in, receipted.
 
 use super::accounts::keep_account;
-use super::{NONSENSE, amend, penalise, repair};
+use super::{NONSENSE, amend, pack, penalise, repair};
 use crate::crypto::hash::hash16;
 use crate::feed::amend::{Amend, ReactionRow, Version};
 use crate::feed::body::{
@@ -393,6 +393,7 @@ fn message(
     } else {
         view::mark_unread(cx.tx, &mut contact, arrival, &order, &mut row);
     }
+    pack::came(cx, &contact)?;
     contact::put(cx.tx, &contact);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What time brings: starts, rotations, expiries, sweeps. Each step is bounded; the agenda
 //! carries on.
 
-use super::answers;
+use super::{answers, pack};
 use crate::agenda::{self, Job};
 use crate::discovery::invite::{self, InviteRow};
 use crate::feed::body::kind;
@@ -117,6 +117,7 @@ pub(super) fn hourly(cx: &mut Cx<'_, '_, '_>, set: Millis) -> Result<(), StoreEr
         cx.tx.put(sweep_key(), &now);
         agenda::at(cx.tx, now, &Job::Sweep { from: 0 });
     }
+    pack::start(cx)?;
     let next = if more_changes || more_answers {
         now + 1
     } else {

@@ -3,4 +3,6 @@
 pub mod amend;
 pub mod body;
 pub mod changes;
+pub mod notices;
+pub mod segments;
 pub mod view;

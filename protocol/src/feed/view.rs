@@ -2,6 +2,7 @@
 
 use super::amend::{self, ReactionRow, Version};
 use super::body::{Body, TypedBody};
+use super::segments;
 use crate::id::{AccountId, DeviceId, Mid};
 use crate::identity::contact::{ContactNo, ContactRow};
 use crate::store::{Key, ReadExt, Span, StoreError, Table, Tx};
@@ -116,6 +117,9 @@ pub struct MessageRow {
     pub unread: Option<u64>,
 }
 
+/// Bytes of an order key.
+pub const ORDER_BYTES: usize = 8 + 1 + 16;
+
 /// Place of a message in its conversation: clock, author, id. Orders as people see it on every
 /// device: by clock, then by the authors' account ids, then by id.
 pub fn order_key(clock: Millis, author: &AccountId, other: &AccountId, mid: &Mid) -> Vec<u8> {
@@ -211,6 +215,38 @@ pub fn newest(
     Ok(rows)
 }
 
+/// Messages of a conversation behind a place, in canonical order.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn after(
+    store: &(impl ReadExt + ?Sized),
+    no: ContactNo,
+    place: &[u8],
+    limit: usize,
+) -> Result<Vec<(Vec<u8>, MessageRow)>, StoreError> {
+    let span = Span::all(Table::Message, no.to_be_bytes(), limit).from([place, &[0]].concat());
+    store.rows(&span)
+}
+
+/// Messages of a conversation between two places, both left out, from the newest back.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn back(
+    store: &(impl ReadExt + ?Sized),
+    no: ContactNo,
+    after: &[u8],
+    before: &[u8],
+    limit: usize,
+) -> Result<Vec<(Vec<u8>, MessageRow)>, StoreError> {
+    let span = Span::all(Table::Message, no.to_be_bytes(), limit)
+        .from([after, &[0]].concat())
+        .until(before)
+        .backwards();
+    store.rows(&span)
+}
+
 /// Inserts a message, unless its author already wrote one with this id (the first body wins).
 /// Returns its place and what is stored there if it is new. The caller puts `contact` back.
 ///
@@ -243,6 +279,7 @@ pub fn insert(
         contact.shown = Some(Blob(order.clone()));
     }
     contact.clock = contact.clock.max(row.clock);
+    segments::came(tx, contact, &order);
     let now = row.at;
     for waiting in amend::take_waiting(tx, contact, &row.mid)? {
         amend::fold(&mut row, waiting, now);
@@ -307,6 +344,7 @@ pub fn forget(
     row: &mut MessageRow,
 ) -> Result<(), StoreError> {
     clear_unread(tx, contact, row);
+    segments::replace(tx, contact, order, None)?;
     let mut places = places(tx, &row.mid)?;
     places.retain(|place| place.no != contact.no || place.order[..] != *order);
     if places.is_empty() {

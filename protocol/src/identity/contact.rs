@@ -82,6 +82,17 @@ pub struct HeldLetter {
     pub plain: Blob,
 }
 
+/// How far a conversation is packed for search.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
+pub struct Packed {
+    /// Order key up to which everything is packed, what came late excepted; empty: nothing is.
+    #[n(0)]
+    pub upto: Blob,
+    /// Messages that came since.
+    #[n(1)]
+    pub fresh: u32,
+}
+
 /// One contact.
 #[derive(Clone, Debug, Encode, Decode)]
 pub struct ContactRow {
@@ -103,7 +114,7 @@ pub struct ContactRow {
     /// Where it stands.
     #[n(5)]
     pub state: ContactState,
-    /// Safety numbers were compared.
+    /// Safety numbers were compared. They bind the account id and its root 0, which is in the id.
     #[n(6)]
     pub verified: bool,
     /// What we wrote, or they wrote, when asking.
@@ -142,6 +153,12 @@ pub struct ContactRow {
     /// Skipped keys stored for them.
     #[n(18)]
     pub skipped: u32,
+    /// When something put the verified mark in question, which took it away.
+    #[n(19)]
+    pub doubted: Option<Millis>,
+    /// How far the conversation is packed for search; `None`: never looked at.
+    #[n(20)]
+    pub packed: Option<Packed>,
 }
 
 /// One session of a device pair.
@@ -209,6 +226,19 @@ pub struct DeviceRow {
     /// `peer` only brought its first message; the device has not said itself where it is.
     #[n(10)]
     pub provisional: bool,
+}
+
+impl ContactRow {
+    /// Takes the verified mark away until safety numbers are compared anew; says whether it was
+    /// there.
+    pub fn doubt(&mut self, now: Millis) -> bool {
+        if self.verified {
+            self.verified = false;
+            self.doubted = Some(now);
+            return true;
+        }
+        false
+    }
 }
 
 impl DeviceRow {
@@ -392,6 +422,8 @@ pub fn add(
         waiting_reactions: 0,
         devices: Vec::new(),
         skipped: 0,
+        doubted: None,
+        packed: None,
     };
     tx.put(name_key(&name), &no);
     tx.put(account_index(&account), &no);

@@ -1,7 +1,9 @@
 //! What one call of the engine carries along.
 
 use crate::feed::changes::{self, ChangeKind};
+use crate::feed::notices::{self, NoticeRow};
 use crate::id::Mid;
+use crate::identity::contact::{self, ContactNo};
 use crate::identity::device::OwnRow;
 use crate::input::Moment;
 use crate::output::Output;
@@ -35,16 +37,25 @@ impl Cx<'_, '_, '_> {
         Ok(cursor)
     }
 
-    /// Tells the user something.
+    /// Tells the user something; what is about a contact stays in its place in the conversation.
     ///
     /// # Errors
     /// [`StoreError`] if the disk fails.
     pub fn notice(
         &mut self,
-        no: Option<crate::identity::contact::ContactNo>,
+        no: Option<ContactNo>,
         code: &str,
         text: &str,
     ) -> Result<(), StoreError> {
+        if let Some(no) = no {
+            let notice = NoticeRow {
+                at: self.at.now,
+                clock: contact::get(self.tx, no)?.map_or(0, |contact| contact.clock),
+                code: code.into(),
+                text: text.into(),
+            };
+            notices::keep(self.tx, no, notice)?;
+        }
         self.log(ChangeKind::Notice {
             no,
             code: code.into(),

@@ -1,13 +1,12 @@
 //! This account, contacts, requests, and figures over all of them.
 
-use super::{ContactView, Me, RequestView, StatusView};
-use crate::feed::changes;
-use crate::id::{AccountId, B32, Peer};
-use crate::identity::account::{Genesis, address};
+use super::{ContactView, Me, NoticeView, RequestView, SafetyView, StatusView};
+use crate::feed::{changes, notices};
+use crate::id::{AccountId, Peer};
+use crate::identity::account::address;
 use crate::identity::contact::{self, ContactRow};
-use crate::identity::device::{self, account_key};
-use crate::identity::list::AccountRow;
-use crate::identity::safety;
+use crate::identity::device;
+use crate::identity::safety::{self, roots};
 use crate::input::Reach;
 use crate::outbox;
 use crate::output::ContactState;
@@ -181,6 +180,7 @@ pub(super) fn contact_view(store: &dyn Read, row: &ContactRow) -> Result<Contact
         address: address(&row.account, &row.ak),
         state: row.state,
         verified: row.verified,
+        doubted: row.doubted.is_some(),
         reach: reach.filter(|_| row.state == ContactState::Connected),
         last_seen: row.last_seen,
         unread: row.unread,
@@ -199,22 +199,52 @@ pub(super) fn request_view(store: &dyn Read, row: &ContactRow) -> Result<Request
     })
 }
 
-/// The safety number of us and a contact; `None` until its Genesis is known.
-fn safety_number(store: &dyn Read, row: &ContactRow) -> Result<Option<String>, StoreError> {
-    let Some(own) = device::load(store)? else {
+/// What to compare with a contact. The outer `None`: no such contact; the inner one: its keys are
+/// not known yet.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn safety(store: &dyn Read, name: &str) -> Result<Option<Option<SafetyView>>, StoreError> {
+    let Some(row) = contact::named(store, name)? else {
         return Ok(None);
     };
-    let root = |account: &AccountId| -> Result<Option<B32>, StoreError> {
-        let objects: Option<AccountRow> = store.row(&account_key(account))?;
-        Ok(objects
-            .and_then(|o| o.genesis.peek::<Genesis>().ok())
-            .map(|g| g.root))
+    let roots = roots(store, &row.account)?;
+    Ok(Some(roots.map(|[mine, theirs]| {
+        let (mine, theirs) = ((&mine.0, &mine.1), (&theirs.0, &theirs.1));
+        SafetyView {
+            name: row.name.clone(),
+            address: address(&row.account, &row.ak),
+            number: safety::number(mine, theirs),
+            code: safety::code(mine, theirs),
+            verified: row.verified,
+            doubted: row.doubted.is_some(),
+        }
+    })))
+}
+
+/// The notices of a conversation, oldest first; `None`: no such contact.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn notices(store: &dyn Read, name: &str) -> Result<Option<Vec<NoticeView>>, StoreError> {
+    let Some(row) = contact::named(store, name)? else {
+        return Ok(None);
     };
-    Ok(match (root(&own.account)?, root(&row.account)?) {
-        (Some(mine), Some(theirs)) => Some(safety::number(
-            (&own.account, &mine),
-            (&row.account, &theirs),
-        )),
-        _ => None,
-    })
+    let views = notices::list(store, row.no)?.into_iter();
+    Ok(Some(
+        views
+            .map(|notice| NoticeView {
+                contact: row.name.clone(),
+                code: notice.code,
+                text: notice.text,
+                at: notice.at,
+                clock: notice.clock,
+            })
+            .collect(),
+    ))
+}
+
+fn safety_number(store: &dyn Read, row: &ContactRow) -> Result<Option<String>, StoreError> {
+    let roots = roots(store, &row.account)?;
+    Ok(roots.map(|[a, b]| safety::number((&a.0, &a.1), (&b.0, &b.1))))
 }

@@ -130,7 +130,7 @@ fn arrived_after(
     Ok(rows)
 }
 
-fn message_view(own: &OwnRow, contact: &ContactRow, row: &MessageRow) -> MessageView {
+pub(super) fn message_view(own: &OwnRow, contact: &ContactRow, row: &MessageRow) -> MessageView {
     let who = |mine| {
         if mine {
             own.name.clone()

@@ -41,6 +41,8 @@ pub struct ContactView {
     pub state: ContactState,
     /// Safety numbers were compared.
     pub verified: bool,
+    /// They were, and something has put that in question since.
+    pub doubted: bool,
     /// `None`: away.
     pub reach: Option<Reach>,
     /// Last time anything of theirs was opened.
@@ -49,6 +51,38 @@ pub struct ContactView {
     pub unread: u64,
     /// Their device's libp2p key, if known.
     pub peer: Option<Peer>,
+}
+
+/// How to find out whether a contact is who they say.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SafetyView {
+    /// Petname.
+    pub name: String,
+    /// `wax1…`
+    pub address: String,
+    /// 60 digits, in groups of five; the same on both sides.
+    pub number: String,
+    /// The text of a QR code: both full fingerprints.
+    pub code: String,
+    /// The numbers were compared.
+    pub verified: bool,
+    /// They were, and something has put that in question since.
+    pub doubted: bool,
+}
+
+/// Something that the user was told about a contact.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NoticeView {
+    /// Petname.
+    pub contact: String,
+    /// Snake-case word.
+    pub code: String,
+    /// One sentence.
+    pub text: String,
+    /// When.
+    pub at: Millis,
+    /// It stands behind messages with a clock up to this one.
+    pub clock: Millis,
 }
 
 /// A contact request as `requests` shows it.
@@ -259,6 +293,19 @@ pub struct Page {
     pub limit: usize,
     /// Only those whose arrival has a cursor after this.
     pub after: Option<u64>,
+    /// Only those that sort before this message.
+    pub before: Option<Mid>,
+}
+
+/// What is looked for.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Hunt {
+    /// A part of the text; case does not matter.
+    pub text: String,
+    /// In the conversation with this contact alone: petname.
+    pub contact: Option<String>,
+    /// The newest so many; 0 for the default.
+    pub limit: usize,
     /// Only those that sort before this message.
     pub before: Option<Mid>,
 }

@@ -97,6 +97,15 @@ pub enum Table {
     /// Where the outbox of a device stands.
     #[n(30)]
     OutboxState = 30,
+    /// What a conversation's owner was told about the contact, newest last.
+    #[n(31)]
+    Notice = 31,
+    /// Folded texts of a conversation for search, many in a row, by the place of the first.
+    #[n(32)]
+    Segment = 32,
+    /// Messages that came behind what was packed into segments, until they are packed too.
+    #[n(33)]
+    Unpacked = 33,
 }
 
 impl Table {

@@ -86,6 +86,14 @@ fn safety_number(a: (B32, B32), b: (B32, B32)) -> J {
     let groups: Vec<&str> = (0..12).map(|i| &digits[i * 5..][..5]).collect();
     let number = groups.join(" ");
     assert_eq!(number, safety::number((&a.0, &a.1), (&b.0, &b.1)));
+    let prints = if print_a < print_b {
+        [print_a, print_b]
+    } else {
+        [print_b, print_a]
+    };
+    let text = waxwing_protocol::id::to_base64url(&prints.concat());
+    let code = format!("waxwing-safety:{text}");
+    assert_eq!(code, safety::code((&a.0, &a.1), (&b.0, &b.1)));
     object([
         ("account_a", hex(a.0)),
         ("root_a", hex(a.1)),
@@ -94,6 +102,7 @@ fn safety_number(a: (B32, B32), b: (B32, B32)) -> J {
         ("root_b", hex(b.1)),
         ("fingerprint_b", hex(print_b)),
         ("number", number.into()),
+        ("code", code.into()),
     ])
 }
 

@@ -20,7 +20,7 @@ from .crypto import (
     verify_object,
     x_public,
 )
-from .text import base32, unbase32
+from .text import base32, base64url, unbase32
 
 SPARE_EPOCHS = 2**31
 CLOCK_SKEW_S = 600
@@ -71,6 +71,11 @@ def fingerprint(account, root):
     for _ in range(5200):
         value = hashlib.sha512(value).digest()
     return value
+
+
+def safety_code(one, other):
+    """The text of the QR code, from two fingerprints."""
+    return "waxwing-safety:" + base64url(b"".join(sorted([one, other])))
 
 
 def safety_number(one, other):

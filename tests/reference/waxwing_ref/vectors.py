@@ -61,6 +61,7 @@ def derivations(check, v):
             )
             check.equal(f"fingerprint {i} {side}", prints[-1], one[f"fingerprint_{side}"])
         check.equal(f"safety {i}", identity.safety_number(*prints), one["number"])
+        check.equal(f"safety code {i}", identity.safety_code(*prints), one["code"])
     for i, one in enumerate(v["conversations"]):
         conversation = messages.conversation_id(unhex(one["a"]), unhex(one["b"]))
         check.equal(f"conversation {i}", conversation, one["id"])

@@ -3,11 +3,13 @@
 //! `cargo test -p waxwing-tests e2e` runs these alone. `WAXWING_UNDER_TEST=path` tests another
 //! build of the executable; `E2E_FULL=1` runs the long forms.
 
+mod contacts;
 mod demo;
 mod events;
 mod exits;
 mod full_disk;
 mod garbage;
+mod history;
 mod kill;
 mod once;
 mod requests;

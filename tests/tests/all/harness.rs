@@ -121,6 +121,7 @@ fn every_check_can_fail() {
         (Fault::NeverConnects, "not_connected"),
         (Fault::NeverNotifies, "notify"),
         (Fault::NeverShowsReceipts, "undelivered"),
+        (Fault::OverlooksOne, "not_found"),
         (Fault::PenalisesFriends, "penalised"),
         (Fault::RepeatsTheLog, "cursor_back"),
         (Fault::ReusesChainPlaces, "place_reused"),

@@ -5,7 +5,7 @@ use waxwing_protocol::id::{Fixed, Mid};
 use waxwing_protocol::input::{Command, Input, Moment};
 use waxwing_protocol::output::{Answer, ContactState, Output, State};
 use waxwing_protocol::query::{
-    Change, ChangeView, Changes, ContactView, Me, MessageView, Page, RequestView, StatusView,
+    Change, ChangeView, Changes, ContactView, Hunt, Me, MessageView, Page, RequestView, StatusView,
 };
 use waxwing_protocol::store::{Key, Read, StoreError, Table, Tx};
 use waxwing_tests::engine::{Engine, Real};
@@ -42,6 +42,7 @@ pub enum Fault {
     NeverConnects,
     NeverNotifies,
     NeverShowsReceipts,
+    OverlooksOne,
     PenalisesFriends,
     RepeatsTheLog,
     ReusesChainPlaces,
@@ -317,6 +318,14 @@ impl Engine for Wrong {
             status.outbox += 1;
         }
         Ok(status)
+    }
+
+    fn search(&self, store: &dyn Read, hunt: &Hunt) -> Result<Vec<MessageView>, StoreError> {
+        let mut found = Real.search(store, hunt)?;
+        if self.is(Fault::OverlooksOne) {
+            found.pop();
+        }
+        Ok(found)
     }
 }
 

@@ -103,6 +103,8 @@ pub struct Contact {
     pub state: ContactState,
     /// Safety numbers were compared.
     pub verified: bool,
+    /// They were, and something has put that in question since.
+    pub verify_again: bool,
     /// How it is reached.
     pub reach: Reach,
     /// Last time anything of theirs was opened.

@@ -159,10 +159,10 @@ pub struct Message {
     pub expires_at: Option<String>,
 }
 
-/// `GET /v1/contacts/{name}/messages`.
+/// `GET /v1/contacts/{name}/messages` and `GET /v1/search`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct MessageList {
-    /// In canonical order, oldest first.
+    /// In canonical order, oldest first; what was searched for, newest first.
     pub messages: Vec<Message>,
 }
 

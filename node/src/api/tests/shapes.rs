@@ -105,6 +105,7 @@ fn me_and_a_contact() {
         address: "wax1b".to_owned(),
         state: ContactState::Connected,
         verified: false,
+        doubted: false,
         reach: Some(Reach::Direct),
         last_seen: Some(AT),
         unread: 2,
@@ -112,7 +113,7 @@ fn me_and_a_contact() {
     };
     assert_eq!(
         json(&convert::contact(view.clone())),
-        r#"{"name":"bob","account":"wax1b","state":"connected","verified":false,"reach":"direct","last_seen":"2026-11-23T10:00:00.123Z","unread":2,"peer":null}"#
+        r#"{"name":"bob","account":"wax1b","state":"connected","verified":false,"verify_again":false,"reach":"direct","last_seen":"2026-11-23T10:00:00.123Z","unread":2,"peer":null}"#
     );
     let away = convert::contact(ContactView {
         reach: None,

@@ -1,0 +1,94 @@
+//! A contact as its owner keeps it: verified, named, silent, gone.
+
+use super::{meet, person, say, until_delivered};
+use serde_json::Value;
+use waxwing_tests::process::{Person, run};
+
+fn contact(person: &Person, name: &str) -> Value {
+    person.get(&format!("/v1/contacts/{name}"))
+}
+
+/// Codes of the notices that stand in a conversation.
+fn told(person: &Person, with: &str) -> Vec<String> {
+    let list = person.get(&format!("/v1/contacts/{with}/notices"));
+    let notices = list["notices"].as_array().unwrap();
+    let code = |notice: &Value| notice["code"].as_str().unwrap().to_owned();
+    notices.iter().map(code).collect()
+}
+
+/// What `chat` shows of a conversation, as a person reads it.
+fn chat(person: &Person, with: &str) -> String {
+    let said = run(person.command(["chat", with]));
+    assert_eq!(said.code, 0, "{said:?}");
+    said.out
+}
+
+#[test]
+fn two_compare_numbers_and_mark_each_other() {
+    let (mut alice, mut bob) = (person("alice"), person("bob"));
+    meet(&mut alice, &mut bob);
+    let id = say(&alice, "bob", "let us compare");
+    until_delivered(&alice, &id);
+    let (hers, his) = (
+        alice.run(&["verify", "bob"]).ok(),
+        bob.run(&["verify", "alice"]).ok(),
+    );
+    for field in ["safety_number", "code"] {
+        assert_eq!(hers[field], his[field]);
+    }
+    assert_eq!(hers["name"], "bob");
+    assert_eq!(hers["account"], bob.ready()["account"]);
+    assert_eq!(hers["verified"], false);
+    let plain = run(alice.command(["verify", "bob"]));
+    let number = hers["safety_number"].as_str().unwrap();
+    let shown: Vec<&str> = plain.out.split_whitespace().collect();
+    let groups: Vec<&str> = number.split(' ').collect();
+    assert_eq!(shown[3..15], groups, "{plain:?}");
+
+    let done = alice.run(&["verify", "bob", "--confirmed"]).ok();
+    assert_eq!(
+        (&done["verified"], &done["name"]),
+        (&Value::Bool(true), &hers["name"])
+    );
+    assert_eq!(done["safety_number"], hers["safety_number"]);
+    assert_eq!(contact(&alice, "bob")["verified"], true);
+    let bent = format!("{}x", his["code"].as_str().unwrap());
+    let refused = bob.run(&["verify", "alice", "--scanned", &bent]).error(7);
+    assert_eq!(refused["code"], "safety_number_differs");
+    assert_eq!(contact(&bob, "alice")["verified"], false);
+    let code = hers["code"].as_str().unwrap();
+    let done = bob.run(&["verify", "alice", "--scanned", code]).ok();
+    assert_eq!(done["verified"], true);
+
+    let done = alice.run(&["verify", "bob", "--undo"]).ok();
+    assert_eq!(done["verified"], false);
+    assert_eq!(told(&alice, "bob"), ["verified", "unverified"]);
+    // Whoever opens the chat later finds it in its place, behind what was said before.
+    let shown = chat(&alice, "bob");
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines[0].contains("you: let us compare"), "{shown}");
+    assert!(
+        lines[1].ends_with("you compared safety numbers: verified --"),
+        "{shown}"
+    );
+    assert!(
+        lines[2].ends_with("you took the verified mark back --"),
+        "{shown}"
+    );
+
+    alice.run(&["verify", "nobody"]).error(3);
+    alice
+        .run(&["verify", "bob", "--undo", "--confirmed"])
+        .error(2);
+    let link = bob.run(&["invite"]).ok()["link"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    bob.kill();
+    let mut carol = person("carol");
+    carol.up();
+    let args = ["add", &link, "--name", "bob"];
+    assert_eq!(carol.run(&args).ok()["state"], "pending");
+    let early = carol.run(&["verify", "bob"]).error(7);
+    assert_eq!(early["code"], "keys_unknown");
+}
