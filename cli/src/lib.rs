@@ -75,6 +75,12 @@ async fn dispatch(args: Args, out: Out) -> Result<(), CliError> {
         Command::Up(up) => return cmd::up::run(up, home, &args.global, out).await,
         Command::Config(words) => return cmd::config::run(words, &home, &args.global, out),
         Command::Demo(demo) => return cmd::demo::run(demo, out).await,
+        Command::Doctor(_) => {
+            return tokio::select! {
+                result = cmd::doctor::run(&home, &args.global, out) => result,
+                () = cmd::interrupt() => Err(CliError::interrupted()),
+            };
+        }
         Command::Passphrase(args) => {
             return tokio::select! {
                 result = cmd::passphrase::run(args, &home, out) => result,

@@ -21,12 +21,24 @@ pub fn harden() {
     }
 }
 
+/// Whether [`harden`] did what it is for.
+pub(crate) fn is_hardened() -> bool {
+    let no_core = rustix::process::getrlimit(Resource::Core).current == Some(0);
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let hidden = rustix::process::dumpable_behavior()
+        .is_ok_and(|how| how == rustix::process::DumpableBehavior::NotDumpable);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let hidden = true;
+    no_core && hidden
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn a_hardened_process_leaves_no_core() {
         super::harden();
+        assert!(super::is_hardened());
         let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
         let core = limits
             .lines()

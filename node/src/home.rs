@@ -9,6 +9,7 @@
 //! | `db/` | the database; beside it `db.new` and `db.old` while it is being compacted, and `db.damaged-…` |
 //! | `reserve` | space to release when the disk is full |
 //! | `ports` | the ports drawn at the first start |
+//! | `clock` | what the clocks said when the node last started or ended |
 //! | `api-token` | the local API's bearer token |
 //! | `api-tokens` | what is known of programs' tokens, sealed |
 //! | `api.sock` | the local API's socket |
@@ -28,7 +29,7 @@ use waxwing_protocol::private::Secret;
 use zeroize::Zeroizing;
 
 /// The schema that this version writes and reads.
-const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 /// `version`, `ports` and `api-token` are a few short lines.
 const SMALL_BYTES_MAX: u64 = 4096;
 /// Ports remembered: one for each transport and address family, and room for more.
@@ -228,15 +229,7 @@ impl Home {
     /// Ports drawn at an earlier start, by a name such as `udp4`. Nothing if there are none, or
     /// if the file cannot be read: ports can be drawn again.
     pub fn remembered_ports(&self) -> BTreeMap<String, u16> {
-        let text = self.small("ports").ok().flatten().unwrap_or_default();
-        text.lines()
-            .filter_map(|line| {
-                let (name, port) = line.split_once(' ')?;
-                let port = port.trim().parse().ok().filter(|port| *port > 0)?;
-                Some((name.to_owned(), port))
-            })
-            .take(PORTS_MAX)
-            .collect()
+        remembered(&self.root)
     }
 
     /// Remembers ports for the next start, at most 16, in place of those before. Names hold no
@@ -253,6 +246,21 @@ impl Home {
             .collect();
         files::write_atomic(&self.path("ports"), lines.as_bytes())
     }
+}
+
+/// Ports drawn at an earlier start in a home, whoever holds it.
+pub(crate) fn remembered(root: &Path) -> BTreeMap<String, u16> {
+    let bytes = files::read_small(&root.join("ports"), SMALL_BYTES_MAX);
+    let bytes = bytes.ok().flatten().unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines()
+        .filter_map(|line| {
+            let (name, port) = line.split_once(' ')?;
+            let port = port.trim().parse().ok().filter(|port| *port > 0)?;
+            Some((name.to_owned(), port))
+        })
+        .take(PORTS_MAX)
+        .collect()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub mod config;
 mod deferred;
 mod dice;
 mod disk;
+pub mod doctor;
 mod files;
 mod group;
 mod harden;

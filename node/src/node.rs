@@ -4,7 +4,7 @@
 //! under the device's key, then the first input of the run, and the local API last: whoever reaches
 //! it finds a node that works.
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::disk::Watermark;
 use crate::home::{Home, HomeError};
@@ -136,17 +136,20 @@ impl Node {
             opened.map_err(|_| StartError::Store("opening the home met a bug".into()))??;
         let engine = Engine::spawn(setup).map_err(StartError::Home)?;
         match surround(&home, &config, &engine.handle, tokens).await {
-            Ok((outside, me)) => Ok(Self {
-                ready: Ready {
-                    account: me.address,
-                    peer: peer_to_text(&me.peer),
-                    listen: outside.listen(),
-                    api: outside.api_url(),
-                },
-                home,
-                engine,
-                outside,
-            }),
+            Ok((outside, me)) => {
+                clock::mark(home.root());
+                Ok(Self {
+                    ready: Ready {
+                        account: me.address,
+                        peer: peer_to_text(&me.peer),
+                        listen: outside.listen(),
+                        api: outside.api_url(),
+                    },
+                    home,
+                    engine,
+                    outside,
+                })
+            }
             Err(error) => {
                 engine.stop().await;
                 Err(error)
@@ -192,6 +195,7 @@ impl Node {
     /// and gives the home free.
     pub async fn shutdown(self) {
         self.outside.shutdown().await;
+        clock::mark(self.home.root());
         self.engine.stop().await;
     }
 }

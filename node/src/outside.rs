@@ -154,7 +154,7 @@ fn probe(handle: &EngineHandle) -> DiskProbe {
     })
 }
 
-fn ports(named: &BTreeMap<String, u16>) -> Ports {
+pub(crate) fn ports(named: &BTreeMap<String, u16>) -> Ports {
     let port = |name: &str| named.get(name).copied();
     Ports {
         tcp4: port("tcp4"),

@@ -313,6 +313,11 @@ impl Person {
         self.get(&format!("/v1/contacts/{name}"))["reach"] == "direct"
     }
 
+    /// Forgets what the node logged: where a test did to it what it complains about.
+    pub fn forget_log(&self) {
+        let _ = fs::remove_file(self.log_path());
+    }
+
     fn log_path(&self) -> PathBuf {
         self.dir.path().join("log")
     }

@@ -7,6 +7,7 @@ pub mod completions;
 pub mod config;
 pub mod contacts;
 pub mod demo;
+pub mod doctor;
 pub mod id;
 pub mod invite;
 pub mod log_level;
@@ -52,6 +53,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Up(_)
         | Command::Config(_)
         | Command::Demo(_)
+        | Command::Doctor(_)
         | Command::Passphrase(_)
         | Command::Completions(_)
         | Command::Man(_) => Ok(()),

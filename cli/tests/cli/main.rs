@@ -1,6 +1,7 @@
 //! The real executable against a scripted node: what it asks, prints, and exits with.
 
 mod config;
+mod doctor;
 mod help;
 mod live;
 mod node;

@@ -155,7 +155,7 @@ fn open_default<L>(
     outcome
 }
 
-fn multiaddr(ip: IpAddr, kind: Transport, port: u16) -> Multiaddr {
+pub(super) fn multiaddr(ip: IpAddr, kind: Transport, port: u16) -> Multiaddr {
     let host = Multiaddr::from(ip);
     match kind {
         Transport::Tcp => host.with(Protocol::Tcp(port)),
@@ -165,7 +165,7 @@ fn multiaddr(ip: IpAddr, kind: Transport, port: u16) -> Multiaddr {
 
 /// Says whether a port is free. libp2p listens on TCP with SO_REUSEPORT, which silently shares a
 /// port with another node of the same user: then connections would end up at either of them.
-fn free(wanted: &Multiaddr, kind: Transport) -> io::Result<()> {
+pub(super) fn free(wanted: &Multiaddr, kind: Transport) -> io::Result<()> {
     let (Some(ip), Some(port)) = (wanted.ip_addr(), addr::port(wanted)) else {
         return Err(io::ErrorKind::InvalidInput.into());
     };

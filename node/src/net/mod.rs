@@ -17,6 +17,7 @@ mod link;
 mod links;
 mod listen;
 mod penalty;
+mod probe;
 mod profile;
 mod pulse;
 mod task;
@@ -25,6 +26,7 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
+pub use probe::{Probed, connections_max, probe, probe_remembered};
 pub use profile::Profile;
 
 use crate::runtime::EngineHandle;

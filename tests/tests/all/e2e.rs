@@ -12,6 +12,7 @@ mod garbage;
 mod history;
 mod kill;
 mod once;
+mod power;
 mod requests;
 mod restart;
 mod secrets;

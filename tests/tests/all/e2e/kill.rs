@@ -159,7 +159,7 @@ fn storm(count: u64, kills: u64) {
 #[test]
 fn nothing_accepted_is_lost_or_doubled_however_often_both_are_killed() {
     if is_full() {
-        storm(1_000, 20);
+        storm(1_000, 25);
     } else {
         storm(200, 5);
     }
