@@ -109,6 +109,8 @@ pub enum Command {
     Decline(cmd::requests::Decline),
     Block(cmd::requests::Block),
     Verify(cmd::verify::Verify),
+    Rename(cmd::keep::Rename),
+    Mute(cmd::keep::Mute),
     Send(cmd::send::Send),
     Reply(cmd::send::Reply),
     React(cmd::react::React),

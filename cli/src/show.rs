@@ -84,6 +84,11 @@ pub fn contact(contact: &Contact, now: &Zoned, out: Out) -> String {
     } else if contact.verify_again {
         words.push("verified once, compare again".to_owned());
     }
+    match &contact.muted_until {
+        Some(until) => words.push(format!("muted until {}", when::date_clock(until, now))),
+        None if contact.muted => words.push("muted".to_owned()),
+        None => {}
+    }
     if contact.unread > 0 {
         words.push(format!("{} unread", contact.unread));
     }

@@ -92,6 +92,13 @@ pub enum Job {
         #[n(0)]
         bundle: B32,
     },
+    /// A contact is no longer muted.
+    #[n(11)]
+    Unmute {
+        /// Which.
+        #[n(0)]
+        no: ContactNo,
+    },
     /// Remove the tombstone of a deleted message.
     #[n(9)]
     Forget {

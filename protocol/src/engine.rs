@@ -146,6 +146,7 @@ fn wake(cx: &mut Cx<'_, '_, '_>) -> Result<(), StoreError> {
             Job::Upkeep => upkeep::hourly(cx, set)?,
             Job::Sweep { from } => upkeep::sweep(cx, from)?,
             Job::SweepSession { session, from } => upkeep::sweep_session(cx, &session, from)?,
+            Job::Unmute { no } => contacts::unmute(cx, no)?,
             Job::Forget { no, order } => amend::forget(cx, no, &order)?,
             Job::Pack => pack::step(cx, set)?,
             Job::ForgetInits { bundle } => upkeep::forget_inits(cx, &bundle)?,

@@ -130,6 +130,20 @@ pub enum Input {
     Wake,
 }
 
+/// For how long a contact is muted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, minicbor::Encode, minicbor::Decode)]
+pub enum Mute {
+    /// Not at all, or no longer.
+    #[n(0)]
+    Off,
+    /// For so many seconds.
+    #[n(1)]
+    For(#[n(0)] Secs),
+    /// Until the user says otherwise.
+    #[n(2)]
+    Always,
+}
+
 /// A user's wish. Names are petnames; case does not matter in them.
 #[derive(Clone, PartialEq, Eq, Debug, minicbor::Encode, minicbor::Decode)]
 pub enum Command {
@@ -240,6 +254,26 @@ pub enum Command {
         /// Which message.
         #[n(0)]
         of: Mid,
+    },
+    /// Give a contact another petname, which no name of theirs replaces.
+    #[n(14)]
+    NameContact {
+        /// Whom.
+        #[n(0)]
+        name: String,
+        /// The new petname.
+        #[n(1)]
+        new: String,
+    },
+    /// Say whether clients notify of what a contact writes.
+    #[n(15)]
+    Mute {
+        /// Whose.
+        #[n(0)]
+        name: String,
+        /// For how long.
+        #[n(1)]
+        mute: Mute,
     },
     /// Mark a contact as verified, or take the mark back.
     #[n(13)]

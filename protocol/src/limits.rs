@@ -103,6 +103,10 @@ pub const STRANGER_LETTERS_MAX: usize = 11;
 pub const PENDING_MESSAGES_MAX: u64 = 1_000;
 /// Contacts that one agenda step tells, dials or sweeps.
 pub const CONTACTS_STEP: usize = 64;
+/// Shortest time for which a contact is muted.
+pub const MUTE_S_MIN: Secs = MINUTE_S;
+/// Longest time for which a contact is muted, other than for good.
+pub const MUTE_S_MAX: Secs = 366 * DAY_S;
 /// Notices kept with a conversation; the newest stay.
 pub const NOTICES_MAX: usize = 64;
 

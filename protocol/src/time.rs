@@ -16,6 +16,8 @@ pub const HOUR_MS: Millis = 60 * MINUTE_MS;
 pub const DAY_MS: Millis = 24 * HOUR_MS;
 /// One minute in seconds.
 pub const MINUTE_S: Secs = 60;
+/// One hour in seconds.
+pub const HOUR_S: Secs = 3_600;
 /// One day in seconds.
 pub const DAY_S: Secs = 86_400;
 

@@ -32,6 +32,7 @@ pub fn visible(engine: &dyn Engine, store: &dyn Read) -> Result<u64, StoreError>
             state,
             contact.verified,
             contact.doubted,
+            contact.muted_until,
             contact.unread,
         )
             .hash(&mut hash);

@@ -359,6 +359,8 @@ fn word(command: &Command) -> &'static str {
         Command::Delete { .. } => "delete",
         Command::MarkRead { .. } => "read",
         Command::Verify { .. } => "verify",
+        Command::NameContact { .. } => "name",
+        Command::Mute { .. } => "mute",
         Command::WordsWritten => "words",
     }
 }

@@ -10,6 +10,7 @@ pub mod demo;
 pub mod doctor;
 pub mod id;
 pub mod invite;
+pub mod keep;
 pub mod log_level;
 pub mod man;
 pub mod passphrase;
@@ -66,6 +67,8 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Accept(args) => requests::accept(args, context).await,
         Command::Decline(args) => requests::decline(args, context).await,
         Command::Block(args) => requests::block(args, context).await,
+        Command::Rename(args) => keep::rename(args, context).await,
+        Command::Mute(args) => keep::mute(args, context).await,
         Command::Verify(args) => verify::run(args, context).await,
         Command::Send(args) => send::run(args, context).await,
         Command::Reply(args) => send::reply(args, context).await,

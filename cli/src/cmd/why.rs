@@ -281,6 +281,7 @@ mod tests {
             reactions: Vec::new(),
             edited: false,
             expires_at: None,
+            muted: false,
         }
     }
 

@@ -88,6 +88,8 @@ pub fn contact(view: ContactView) -> model::Contact {
         state: contact_state(view.state),
         verified: view.verified,
         verify_again: view.doubted,
+        muted: view.muted,
+        muted_until: view.muted_until.map(rfc3339),
         reach: reach(view.reach),
         last_seen: view.last_seen.map(rfc3339),
         unread: view.unread,
@@ -154,6 +156,7 @@ pub fn message(view: MessageView) -> model::Message {
         reactions: view.reactions.into_iter().map(reaction).collect(),
         edited: view.edited,
         expires_at: view.expires_at.map(rfc3339),
+        muted: view.muted,
     }
 }
 

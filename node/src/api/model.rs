@@ -14,7 +14,7 @@ mod talk;
 mod tokens;
 
 pub use changes::{Change, Event};
-pub use contacts::{Notice, NoticeList, Safety, VerifyRequest};
+pub use contacts::{MuteRequest, Notice, NoticeList, RenameRequest, Safety, VerifyRequest};
 pub use kinds::{Account, DeviceId, MessageId, PeerId, Time, TokenId};
 pub use own::{Disk, Id, Invite, InviteRequest, ReadyLine, Status, Words, WordsWritten};
 pub use people::{

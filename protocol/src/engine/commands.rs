@@ -90,6 +90,8 @@ fn act(cx: &mut Cx<'_, '_, '_>, command: Command) -> Outcome<Answer> {
         Command::Accept { name } => accept(cx, &name),
         Command::Decline { name } => decline(cx, &name),
         Command::Block { name } => block(cx, &name),
+        Command::NameContact { name, new } => contacts::name(cx, &name, &new),
+        Command::Mute { name, mute } => contacts::mute(cx, &name, mute),
         Command::Verify { name, compared } => contacts::verify(cx, &name, compared),
         Command::Send { to, text, reply_to } => send(cx, &to, text, reply_to),
         Command::React { to, emoji } => amend::react(cx, to, emoji),
@@ -103,7 +105,7 @@ fn act(cx: &mut Cx<'_, '_, '_>, command: Command) -> Outcome<Answer> {
     }
 }
 
-fn fit_name(name: &str) -> Result<String, Refusal> {
+pub(super) fn fit_name(name: &str) -> Result<String, Refusal> {
     clean_name(name).ok_or_else(|| {
         let message = format!("a name has 1 to {NAME_BYTES_MAX} bytes and no control characters");
         refuse(RefusalKind::Invalid, "bad_name", &message, None)
@@ -244,10 +246,15 @@ fn accept(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
             )));
         }
         ContactState::Requested | ContactState::Blocked | ContactState::Declined => {
+            let blocked = contact.state == ContactState::Blocked;
             contact.state = ContactState::Connected;
             let held = core::mem::take(&mut contact.held);
             contact::put(cx.tx, &contact);
             admit::welcome(cx, &contact)?;
+            if blocked {
+                let text = "you took the block back";
+                cx.notice(Some(contact.no), "unblocked", text)?;
+            }
             for letter in held {
                 super::letters::take_in_held(cx, contact.no, &letter)?;
             }
@@ -285,6 +292,8 @@ fn block(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
             outbox::attend_now(cx, contact.no, &device)?;
         }
         cx.log(ChangeKind::Contact { no: contact.no })?;
+        let text = "you blocked them: nothing of theirs is shown from here on";
+        cx.notice(Some(contact.no), "blocked", text)?;
     }
     Ok(Ok(contact_answer(&contact)))
 }

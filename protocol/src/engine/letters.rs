@@ -1,6 +1,6 @@
 //! Letters of sessions: opened once, taken in, receipted.
 
-use super::accounts::keep_account;
+use super::accounts::{keep_account, stand_in};
 use super::{NONSENSE, amend, pack, penalise, repair};
 use crate::crypto::hash::hash16;
 use crate::feed::amend::{Amend, ReactionRow, Version};
@@ -24,6 +24,7 @@ use crate::session::{self, Letter, SeenRow, skipped};
 use crate::store::{ReadExt, StoreError};
 use crate::time::{HOUR_MS, secs};
 use crate::wire::codec::{Blob, decode, decode_closed, encode};
+use alloc::format;
 
 /// How a letter came to be opened.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -330,9 +331,15 @@ fn take_in(
         }
         Body::Receipt(receipt) => outbox::receipt(cx, contact.no, device, &receipt),
         Body::Profile(profile) => {
+            let before = contact.name.clone();
             if introduce(cx, &mut contact, &profile)? {
                 contact::put(cx.tx, &contact);
                 cx.log(ChangeKind::Contact { no: contact.no })?;
+                // Their first name takes the place of a part of their address: no news.
+                if !before.starts_with(&stand_in(&contact.account, &contact.ak)) {
+                    let text = format!("{before} is called {} from now on", contact.name);
+                    cx.notice(Some(contact.no), "renamed", &text)?;
+                }
             }
             Ok(())
         }

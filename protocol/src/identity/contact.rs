@@ -159,6 +159,17 @@ pub struct ContactRow {
     /// How far the conversation is packed for search; `None`: never looked at.
     #[n(20)]
     pub packed: Option<Packed>,
+    /// The user wants no notifications of theirs.
+    #[n(21)]
+    pub muted: Option<Muted>,
+}
+
+/// A contact whose messages nobody is to be disturbed by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct Muted {
+    /// When it ends by itself; `None`: never.
+    #[n(0)]
+    pub until: Option<Millis>,
 }
 
 /// One session of a device pair.
@@ -423,6 +434,7 @@ pub fn add(
         devices: Vec::new(),
         skipped: 0,
         doubted: None,
+        muted: None,
         packed: None,
     };
     tx.put(name_key(&name), &no);

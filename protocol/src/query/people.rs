@@ -181,6 +181,8 @@ pub(super) fn contact_view(store: &dyn Read, row: &ContactRow) -> Result<Contact
         state: row.state,
         verified: row.verified,
         doubted: row.doubted.is_some(),
+        muted: row.muted.is_some(),
+        muted_until: row.muted.and_then(|muted| muted.until),
         reach: reach.filter(|_| row.state == ContactState::Connected),
         last_seen: row.last_seen,
         unread: row.unread,

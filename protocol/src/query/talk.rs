@@ -168,6 +168,7 @@ pub(super) fn message_view(own: &OwnRow, contact: &ContactRow, row: &MessageRow)
         reactions,
         edited: row.edit.is_some(),
         expires_at: None,
+        muted: contact.muted.is_some(),
     }
 }
 

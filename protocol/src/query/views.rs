@@ -43,6 +43,10 @@ pub struct ContactView {
     pub verified: bool,
     /// They were, and something has put that in question since.
     pub doubted: bool,
+    /// Clients do not notify of what they write.
+    pub muted: bool,
+    /// When that ends by itself.
+    pub muted_until: Option<Millis>,
     /// `None`: away.
     pub reach: Option<Reach>,
     /// Last time anything of theirs was opened.
@@ -146,6 +150,8 @@ pub struct MessageView {
     pub edited: bool,
     /// When it disappears.
     pub expires_at: Option<Millis>,
+    /// The contact is muted: clients do not notify of it.
+    pub muted: bool,
 }
 
 /// One change, as `watch` shows it.

@@ -33,6 +33,25 @@ pub struct VerifyRequest {
     pub safety_number: String,
 }
 
+/// Body of `POST /v1/contacts/{name}/rename`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RenameRequest {
+    /// The new petname.
+    #[schema(min_length = 1, max_length = 128)]
+    pub name: String,
+}
+
+/// Body of `POST /v1/contacts/{name}/mute`; an empty body is `{}`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MuteRequest {
+    /// For how long, as `8h` or `7d`; for good if missing.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[0-9]+[smhd]$")]
+    pub span: Option<String>,
+}
+
 /// Something that the user was told about a contact.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Notice {

@@ -105,6 +105,11 @@ pub struct Contact {
     pub verified: bool,
     /// They were, and something has put that in question since.
     pub verify_again: bool,
+    /// Clients do not notify of what they write.
+    pub muted: bool,
+    /// When that ends by itself; `null` if it does not.
+    #[schema(value_type = Option<Time>)]
+    pub muted_until: Option<String>,
     /// How it is reached.
     pub reach: Reach,
     /// Last time anything of theirs was opened.

@@ -157,6 +157,8 @@ pub struct Message {
     /// When it disappears.
     #[schema(value_type = Option<Time>)]
     pub expires_at: Option<String>,
+    /// The contact is muted: a client does not notify of it.
+    pub muted: bool,
 }
 
 /// `GET /v1/contacts/{name}/messages` and `GET /v1/search`.

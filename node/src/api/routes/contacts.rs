@@ -6,11 +6,12 @@ use crate::api::extract::{Body, IdemKey, Name};
 use crate::api::model;
 use crate::api::problem::Fault;
 use crate::api::server::Shared;
+use crate::api::span;
 use crate::api::table::{KeysUnknown, NoContact};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use waxwing_protocol::input::Command;
+use waxwing_protocol::input::{Command, Mute};
 use waxwing_protocol::output::Answer;
 use waxwing_protocol::query;
 
@@ -73,6 +74,71 @@ pub(super) async fn unverify(
 ) -> Reply<model::Contact> {
     let compared = None;
     contact(&node, key, Command::Verify { name, compared }).await
+}
+
+/// Gives a contact another petname.
+#[utoipa::path(
+    post,
+    path = "/v1/contacts/{name}/rename",
+    tag = "people",
+    params(Name, IdemKey),
+    request_body = model::RenameRequest,
+    responses((status = 200, body = model::Contact), NoContact)
+)]
+pub(super) async fn rename(
+    State(node): Node,
+    Name(name): Name,
+    IdemKey(key): IdemKey,
+    Body(body): Body<model::RenameRequest>,
+) -> Reply<model::Contact> {
+    let new = body.name;
+    contact(&node, key, Command::NameContact { name, new }).await
+}
+
+/// Has clients notify of nothing that a contact writes. It is shown and counted all the same.
+#[utoipa::path(
+    post,
+    path = "/v1/contacts/{name}/mute",
+    tag = "people",
+    params(Name, IdemKey),
+    request_body = Option<model::MuteRequest>,
+    responses((status = 200, body = model::Contact), NoContact)
+)]
+pub(super) async fn mute(
+    State(node): Node,
+    Name(name): Name,
+    IdemKey(key): IdemKey,
+    Body(body): Body<model::MuteRequest>,
+) -> Reply<model::Contact> {
+    let mute = match body.span {
+        Some(text) => Mute::For(
+            span::parse(&text)
+                .ok_or_else(|| {
+                    Fault::invalid("invalid_duration", "`for` is no duration.")
+                        .hint("write it as 8h or 7d")
+                })?
+                .as_secs(),
+        ),
+        None => Mute::Always,
+    };
+    contact(&node, key, Command::Mute { name, mute }).await
+}
+
+/// Takes the muting of a contact back.
+#[utoipa::path(
+    post,
+    path = "/v1/contacts/{name}/unmute",
+    tag = "people",
+    params(Name, IdemKey),
+    responses((status = 200, body = model::Contact), NoContact)
+)]
+pub(super) async fn unmute(
+    State(node): Node,
+    Name(name): Name,
+    IdemKey(key): IdemKey,
+) -> Reply<model::Contact> {
+    let mute = Mute::Off;
+    contact(&node, key, Command::Mute { name, mute }).await
 }
 
 /// What was told about a contact, oldest first, at most 64.

@@ -43,6 +43,7 @@ fn message() -> MessageView {
         }],
         edited: false,
         expires_at: None,
+        muted: false,
     }
 }
 
@@ -50,7 +51,7 @@ const MESSAGE: &str = concat!(
     r#""id":"aaaaaaaaaaaaaaaaaaaaaaaaaa","contact":"bob","from":"bob","mine":false,"#,
     r#""text":"hi \"there\"\n","clock":1795428000123,"sent_at":"2026-11-23T10:00:00.123Z","#,
     r#""received_at":"2026-11-23T10:00:00.128Z","state":"delivered","late":false,"reply_to":null,"#,
-    r#""reactions":[{"from":"alice","mine":true,"emoji":"👍"}],"edited":false,"expires_at":null"#
+    r#""reactions":[{"from":"alice","mine":true,"emoji":"👍"}],"edited":false,"expires_at":null,"muted":false"#
 );
 
 #[test]
@@ -106,6 +107,8 @@ fn me_and_a_contact() {
         state: ContactState::Connected,
         verified: false,
         doubted: false,
+        muted: true,
+        muted_until: Some(AT),
         reach: Some(Reach::Direct),
         last_seen: Some(AT),
         unread: 2,
@@ -113,7 +116,7 @@ fn me_and_a_contact() {
     };
     assert_eq!(
         json(&convert::contact(view.clone())),
-        r#"{"name":"bob","account":"wax1b","state":"connected","verified":false,"verify_again":false,"reach":"direct","last_seen":"2026-11-23T10:00:00.123Z","unread":2,"peer":null}"#
+        r#"{"name":"bob","account":"wax1b","state":"connected","verified":false,"verify_again":false,"muted":true,"muted_until":"2026-11-23T10:00:00.123Z","reach":"direct","last_seen":"2026-11-23T10:00:00.123Z","unread":2,"peer":null}"#
     );
     let away = convert::contact(ContactView {
         reach: None,

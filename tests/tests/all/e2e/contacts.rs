@@ -2,6 +2,7 @@
 
 use super::{meet, person, say, until_delivered};
 use serde_json::Value;
+use std::io::{BufRead, BufReader};
 use waxwing_tests::process::{Person, run};
 
 fn contact(person: &Person, name: &str) -> Value {
@@ -91,4 +92,80 @@ fn two_compare_numbers_and_mark_each_other() {
     assert_eq!(carol.run(&args).ok()["state"], "pending");
     let early = carol.run(&["verify", "bob"]).error(7);
     assert_eq!(early["code"], "keys_unknown");
+}
+
+#[test]
+fn a_contact_is_named_and_muted() {
+    let (mut alice, mut bob) = (person("alice"), person("bob"));
+    meet(&mut alice, &mut bob);
+    let renamed = alice.run(&["rename", "bob", "bob from the choir"]).ok();
+    assert_eq!(renamed["name"], "bob from the choir");
+    assert_eq!(renamed["account"], bob.ready()["account"]);
+    alice.run(&["send", "bob", "hi"]).error(3);
+    let name = "Bob from the Choir";
+    let sent = alice.run(&["send", name, "hi", "--wait", "delivered"]).ok();
+    assert_eq!(sent["state"], "delivered");
+    // Whatever he calls himself: the name is hers.
+    bob.stop();
+    bob.name = "robert".into();
+    bob.up();
+    let id = say(&bob, "alice", "I am robert now");
+    until_delivered(&bob, &id);
+    let contacts = alice.run(&["contacts"]).ok();
+    assert_eq!(contacts["name"], "bob from the choir");
+
+    let link = bob.run(&["invite"]).ok()["link"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(
+        alice.run(&["add", &link]).ok()["name"],
+        "bob from the choir"
+    );
+    let taken = bob.run(&["rename", "alice", "bad\u{7}name"]).error(2);
+    assert_eq!(taken["code"], "bad_name");
+
+    let muted = alice.run(&["mute", name, "8h"]).ok();
+    assert_eq!(muted["muted"], true);
+    assert!(muted["muted_until"].is_string());
+    let cursor = alice.run(&["status"]).ok()["cursor"].as_u64().unwrap();
+    let id = say(&bob, "alice", "quietly");
+    until_delivered(&bob, &id);
+    let event = first_event(&alice, cursor, "message");
+    assert_eq!(
+        (&event["muted"], &event["text"]),
+        (&true.into(), &"quietly".into())
+    );
+    assert_eq!(contact(&alice, "bob%20from%20the%20choir")["unread"], 2);
+    let always = alice.run(&["mute", name]).ok();
+    assert_eq!(
+        (&always["muted"], &always["muted_until"]),
+        (&true.into(), &Value::Null)
+    );
+    let plain = run(alice.command(["contacts"]));
+    assert!(plain.out.contains("  muted  2 unread"), "{plain:?}");
+    assert_eq!(alice.run(&["mute", name, "off"]).ok()["muted"], false);
+    alice.run(&["mute", name, "soon"]).error(2);
+    assert_eq!(
+        alice.run(&["mute", name, "5s"]).error(2)["code"],
+        "bad_span"
+    );
+    assert_eq!(bob.run(&["contacts"]).ok()["muted"], false);
+}
+
+/// The first event of a kind after a cursor.
+fn first_event(person: &Person, after: u64, kind: &str) -> Value {
+    let after = after.to_string();
+    let mut child = person
+        .command(["watch", "--json", "--after", &after])
+        .spawn()
+        .unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut events = stdout
+        .lines()
+        .map(|line| serde_json::from_str(&line.unwrap()).unwrap());
+    let found = events.find(|event: &Value| event["event"] == kind);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    found.unwrap()
 }
