@@ -242,7 +242,7 @@ impl IntoParams for IdemKey {
             .schema_type(Type::String)
             .min_length(Some(1))
             .max_length(Some(KEY_BYTES_MAX))
-            .pattern(Some("^[!-~]+$"));
+            .pattern(Some("^[\t -~]*[!-~][\t -~]*$"));
         let key = Parameter::builder()
             .name(KEY)
             .parameter_in(ParameterIn::Header)

@@ -15,7 +15,9 @@ use axum::middleware;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::IntoResponses;
-use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
+use utoipa::Number;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Content, Header, Object, OpenApi, Ref, RefOr, Response, Schema, Type};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
@@ -54,6 +56,7 @@ impl Table {
             if name != "Problem" {
                 require_all(schema);
             }
+            count(schema);
         }
         for (status, name, text) in COMMON {
             let mut response = problem(text);
@@ -138,11 +141,32 @@ const COMMON: [(u16, &str, &str); 12] = [
 /// Adds what every route of its kind may answer.
 fn complete(operation: &mut Operation) {
     let parameters = operation.parameters.as_deref().unwrap_or_default();
+    let fitted = !parameters.is_empty() || operation.request_body.is_some();
     let keyed = parameters.iter().any(|parameter| {
         matches!(parameter, RefOr::T(it) if it.parameter_in == ParameterIn::Header && it.name == KEY)
     });
     let bodied = operation.request_body.is_some();
-    let fitted = !parameters.is_empty() || bodied;
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        for content in body.content.values_mut() {
+            if let RefOr::T(Content {
+                schema: Some(schema),
+                ..
+            }) = content
+            {
+                not_null(schema);
+            }
+        }
+    }
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(Parameter {
+            schema: Some(schema),
+            ..
+        }) = parameter
+        {
+            count(schema);
+            bound(schema);
+        }
+    }
     for (status, name, _) in COMMON {
         let may = match status {
             400 => fitted,
@@ -157,6 +181,38 @@ fn complete(operation: &mut Operation) {
         }
     }
     name_success(operation);
+}
+
+/// A body that may be left out is not one that may be `null`.
+fn not_null(schema: &mut RefOr<Schema>) {
+    if let RefOr::T(Schema::OneOf(any)) = schema {
+        let it = any.items.iter().find(|item| matches!(item, RefOr::Ref(_)));
+        *schema = it.cloned().unwrap_or_else(|| schema.clone());
+    }
+}
+
+/// Counts are 64 bits without a sign, and have no other bound.
+fn count(schema: &mut RefOr<Schema>) {
+    match schema {
+        RefOr::T(Schema::Object(object)) => {
+            if object.format == Some(SchemaFormat::KnownFormat(KnownFormat::Int64)) {
+                object.format = Some(SchemaFormat::Custom("uint64".to_owned()));
+            }
+            object.properties.values_mut().for_each(count);
+        }
+        RefOr::T(Schema::OneOf(any)) => any.items.iter_mut().for_each(count),
+        RefOr::T(Schema::AllOf(all)) => all.items.iter_mut().for_each(count),
+        _ => {}
+    }
+}
+
+/// A count in a question may be as large as a count can be.
+fn bound(schema: &mut RefOr<Schema>) {
+    if let RefOr::T(Schema::Object(object)) = schema
+        && matches!(&object.format, Some(SchemaFormat::Custom(kind)) if kind == "uint64")
+    {
+        object.maximum.get_or_insert(Number::UInt(usize::MAX));
+    }
 }
 
 /// Says which scope an operation needs.

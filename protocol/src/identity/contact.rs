@@ -2,8 +2,8 @@
 
 use super::account::Signed;
 use super::list::ListRef;
+pub use super::named::named;
 use crate::id::{AccountId, DeviceId, InviteId, Mid, Peer, SessionId};
-use crate::identity::account::parse_address;
 use crate::limits::{ADDR_BYTES_MAX, ADDRS_MAX, NAME_BYTES_MAX};
 use crate::private::Secret;
 use crate::store::{Key, ReadExt, Span, StoreError, Table, Tx};
@@ -349,20 +349,6 @@ pub fn by_account(
     match store.row::<ContactNo>(&account_index(account))? {
         Some(no) => get(store, no),
         None => Ok(None),
-    }
-}
-
-/// A contact by the address of its account, or by petname.
-///
-/// # Errors
-/// [`StoreError`] if the disk fails.
-pub fn named(
-    store: &(impl ReadExt + ?Sized),
-    text: &str,
-) -> Result<Option<ContactRow>, StoreError> {
-    match parse_address(text.trim()) {
-        Some((account, _)) => by_account(store, &account),
-        None => by_name(store, text),
     }
 }
 

@@ -5,5 +5,6 @@ pub mod bundle;
 pub mod contact;
 pub mod device;
 pub mod list;
+mod named;
 pub mod safety;
 pub mod words;
