@@ -8,6 +8,7 @@ mod arrival;
 mod commands;
 mod contacts;
 mod handshake;
+mod import;
 mod invites;
 mod letters;
 mod pack;

@@ -361,6 +361,7 @@ fn word(command: &Command) -> &'static str {
         Command::Verify { .. } => "verify",
         Command::NameContact { .. } => "name",
         Command::Mute { .. } => "mute",
+        Command::Import { .. } => "import",
         Command::WordsWritten => "words",
     }
 }

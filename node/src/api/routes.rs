@@ -2,6 +2,7 @@
 
 mod contacts;
 mod find;
+mod history;
 mod own;
 mod people;
 mod talk;
@@ -55,6 +56,8 @@ pub(super) fn table() -> Table {
         .route(Scope::Send, routes!(talk::edit))
         .route(Scope::Send, routes!(talk::delete))
         .route(Scope::Read, routes!(talk::why))
+        .route(Scope::Read.dear(), routes!(history::history))
+        .route(Scope::Admin.dear(), routes!(history::import))
         .route(Scope::Read.dear(), routes!(find::search))
         .route(Scope::Read.filtered(), routes!(events::events))
         .route(Scope::Admin.dear(), routes!(tokens::create))

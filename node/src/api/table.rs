@@ -164,7 +164,6 @@ fn complete(operation: &mut Operation) {
         }) = parameter
         {
             count(schema);
-            bound(schema);
         }
     }
     for (status, name, _) in COMMON {
@@ -191,27 +190,19 @@ fn not_null(schema: &mut RefOr<Schema>) {
     }
 }
 
-/// Counts are 64 bits without a sign, and have no other bound.
+/// Counts are 64 bits without a sign.
 fn count(schema: &mut RefOr<Schema>) {
     match schema {
         RefOr::T(Schema::Object(object)) => {
             if object.format == Some(SchemaFormat::KnownFormat(KnownFormat::Int64)) {
                 object.format = Some(SchemaFormat::Custom("uint64".to_owned()));
+                object.maximum.get_or_insert(Number::UInt(usize::MAX));
             }
             object.properties.values_mut().for_each(count);
         }
         RefOr::T(Schema::OneOf(any)) => any.items.iter_mut().for_each(count),
         RefOr::T(Schema::AllOf(all)) => all.items.iter_mut().for_each(count),
         _ => {}
-    }
-}
-
-/// A count in a question may be as large as a count can be.
-fn bound(schema: &mut RefOr<Schema>) {
-    if let RefOr::T(Schema::Object(object)) = schema
-        && matches!(&object.format, Some(SchemaFormat::Custom(kind)) if kind == "uint64")
-    {
-        object.maximum.get_or_insert(Number::UInt(usize::MAX));
     }
 }
 

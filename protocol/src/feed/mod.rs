@@ -4,5 +4,6 @@ pub mod amend;
 pub mod body;
 pub mod changes;
 pub mod notices;
+pub mod past;
 pub mod segments;
 pub mod view;

@@ -115,6 +115,9 @@ pub struct MessageRow {
     /// Its place among the unread, while it is unread.
     #[n(14)]
     pub unread: Option<u64>,
+    /// When it was taken in from another home: it was never sent or received here.
+    #[n(17)]
+    pub imported: Option<Millis>,
 }
 
 /// Bytes of an order key.
@@ -378,6 +381,7 @@ impl MessageRow {
             edit: None,
             deleted_at: None,
             unread: None,
+            imported: None,
         }
     }
 

@@ -1,8 +1,11 @@
 //! Kinds of text that the objects hold: how they look, for the API's document alone; and how a
 //! number is read.
 
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -49,18 +52,53 @@ kinds! {
     PeerId: |text| text.pattern(Some("^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$"));
 }
 
-/// A small whole number, if any. `29.0` is one too: JSON, and with it JSON Schema, knows no other
-/// difference between numbers than their value.
-pub(super) fn whole<'a, D: Deserializer<'a>>(from: D) -> Result<Option<u8>, D::Error> {
-    let Some(number) = Option::<f64>::deserialize(from)? else {
-        return Ok(None);
-    };
-    if number.fract() == 0.0 && (0.0..=f64::from(u8::MAX)).contains(&number) {
-        // Exact: whole, and in range.
-        Ok(Some(number as u8))
-    } else {
-        Err(D::Error::custom("expected a whole number from 0 to 255"))
+/// A whole number. `29.0` is one too: JSON, and with it JSON Schema, knows numbers by their value.
+struct Whole<T>(T);
+
+impl<'a, T: TryFrom<u64>> Deserialize<'a> for Whole<T> {
+    fn deserialize<D: Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
+        struct Visit<T>(PhantomData<T>);
+
+        impl<T: TryFrom<u64>> Visitor<'_> for Visit<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let bits = 8 * size_of::<T>();
+                write!(f, "a whole number of at most {bits} bits, without a sign")
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
+                let wrong = |_| E::invalid_value(Unexpected::Unsigned(number), &self);
+                T::try_from(number).map_err(wrong)
+            }
+
+            fn visit_f64<E: Error>(self, number: f64) -> Result<T, E> {
+                if number.fract() == 0.0 && (0.0..BEYOND).contains(&number) {
+                    // Exact: whole, and in range.
+                    self.visit_u64(number as u64)
+                } else {
+                    Err(E::invalid_value(Unexpected::Float(number), &self))
+                }
+            }
+        }
+
+        from.deserialize_any(Visit(PhantomData)).map(Self)
     }
+}
+
+/// The first whole number of more than 64 bits. Every whole float below it is exact.
+const BEYOND: f64 = 18_446_744_073_709_551_616.0;
+
+/// A whole number of a request.
+pub(super) fn whole<'a, D: Deserializer<'a>, T: TryFrom<u64>>(from: D) -> Result<T, D::Error> {
+    Whole::deserialize(from).map(|whole| whole.0)
+}
+
+/// The same where there may be none.
+pub(super) fn maybe_whole<'a, D: Deserializer<'a>, T: TryFrom<u64>>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    Ok(Option::<Whole<T>>::deserialize(from)?.map(|whole| whole.0))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Objects about this account, its node and its invites.
 
-use super::kinds::whole;
+use super::kinds::maybe_whole;
 use super::kinds::{Account, DeviceId, PeerId, Time};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -98,7 +98,7 @@ pub struct InviteRequest {
     /// 1 (the default) to 100.
     #[serde(
         default,
-        deserialize_with = "whole",
+        deserialize_with = "maybe_whole",
         skip_serializing_if = "Option::is_none"
     )]
     #[schema(minimum = 1, maximum = 100)]
