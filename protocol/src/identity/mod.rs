@@ -7,4 +7,5 @@ pub mod device;
 pub mod list;
 mod named;
 pub mod safety;
+mod talk;
 pub mod words;

@@ -42,7 +42,9 @@ fn message() -> MessageView {
             emoji: "👍".to_owned(),
         }],
         edited: false,
+        disappear_s: None,
         expires_at: None,
+        sets_disappear_s: None,
         muted: false,
         imported: false,
     }
@@ -52,7 +54,7 @@ const MESSAGE: &str = concat!(
     r#""id":"aaaaaaaaaaaaaaaaaaaaaaaaaa","contact":"bob","from":"bob","mine":false,"#,
     r#""text":"hi \"there\"\n","clock":1795428000123,"sent_at":"2026-11-23T10:00:00.123Z","#,
     r#""received_at":"2026-11-23T10:00:00.128Z","state":"delivered","late":false,"reply_to":null,"#,
-    r#""reactions":[{"from":"alice","mine":true,"emoji":"👍"}],"edited":false,"expires_at":null,"#,
+    r#""reactions":[{"from":"alice","mine":true,"emoji":"👍"}],"edited":false,"disappear_s":null,"expires_at":null,"sets_disappear_s":null,"#,
     r#""muted":false,"imported":false"#
 );
 
@@ -115,10 +117,11 @@ fn me_and_a_contact() {
         last_seen: Some(AT),
         unread: 2,
         peer: None,
+        disappear_s: None,
     };
     assert_eq!(
         json(&convert::contact(view.clone())),
-        r#"{"name":"bob","account":"wax1b","state":"connected","verified":false,"verify_again":false,"muted":true,"muted_until":"2026-11-23T10:00:00.123Z","reach":"direct","last_seen":"2026-11-23T10:00:00.123Z","unread":2,"peer":null}"#
+        r#"{"name":"bob","account":"wax1b","state":"connected","verified":false,"verify_again":false,"muted":true,"muted_until":"2026-11-23T10:00:00.123Z","reach":"direct","last_seen":"2026-11-23T10:00:00.123Z","unread":2,"peer":null,"disappear_s":null}"#
     );
     let away = convert::contact(ContactView {
         reach: None,
