@@ -6,6 +6,7 @@
 
 mod changes;
 mod contacts;
+mod draft;
 mod history;
 mod keep;
 mod kinds;
@@ -17,6 +18,7 @@ mod tokens;
 
 pub use changes::{Change, Event};
 pub use contacts::{MuteRequest, Notice, NoticeList, RenameRequest, Safety, VerifyRequest};
+pub use draft::{Draft, DraftRequest};
 pub use history::{
     HistoryBody, HistoryEdit, HistoryMessage, HistoryPage, HistoryReaction, ImportRequest,
     Imported, Unfit,
