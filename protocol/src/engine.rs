@@ -13,6 +13,7 @@ mod invites;
 mod letters;
 mod pack;
 mod repair;
+mod timers;
 mod upkeep;
 
 use crate::agenda::{self, Job};
@@ -149,6 +150,7 @@ fn wake(cx: &mut Cx<'_, '_, '_>) -> Result<(), StoreError> {
             Job::SweepSession { session, from } => upkeep::sweep_session(cx, &session, from)?,
             Job::Unmute { no } => contacts::unmute(cx, no)?,
             Job::Forget { no, order } => amend::forget(cx, no, &order)?,
+            Job::Expire { no, order } => timers::expire(cx, no, &order)?,
             Job::Pack => pack::step(cx, set)?,
             Job::ForgetInits { bundle } => upkeep::forget_inits(cx, &bundle)?,
         }

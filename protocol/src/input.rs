@@ -256,6 +256,16 @@ pub enum Command {
         #[n(0)]
         of: Mid,
     },
+    /// Set after which time later messages of a conversation disappear, for both sides.
+    #[n(16)]
+    Disappear {
+        /// Whose conversation.
+        #[n(0)]
+        name: String,
+        /// Seconds; 0: they stay.
+        #[n(1)]
+        secs: Secs,
+    },
     /// Give a contact another petname, which no name of theirs replaces.
     #[n(14)]
     NameContact {

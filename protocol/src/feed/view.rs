@@ -2,11 +2,12 @@
 
 use super::amend::{self, ReactionRow, Version};
 use super::body::{Body, TypedBody};
+use super::gone;
 use super::segments;
 use crate::id::{AccountId, DeviceId, Mid};
 use crate::identity::contact::{ContactNo, ContactRow};
 use crate::store::{Key, ReadExt, Span, StoreError, Table, Tx};
-use crate::time::Millis;
+use crate::time::{Millis, Secs};
 use crate::wire::codec::Blob;
 use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
@@ -115,6 +116,12 @@ pub struct MessageRow {
     /// Its place among the unread, while it is unread.
     #[n(14)]
     pub unread: Option<u64>,
+    /// After how many seconds it disappears.
+    #[n(15)]
+    pub timer: Option<Secs>,
+    /// When it disappears, once that time counts; of a tombstone, that it disappeared.
+    #[n(16)]
+    pub expires_at: Option<Millis>,
     /// When it was taken in from another home: it was never sent or received here.
     #[n(17)]
     pub imported: Option<Millis>,
@@ -355,8 +362,14 @@ pub fn forget(
     } else {
         tx.put(places_key(&row.mid), &places);
     }
-    tx.delete(message_key(contact.no, order));
+    take_out(tx, contact.no, order);
+    gone::forget(tx, contact.no, order);
     Ok(())
+}
+
+/// Takes a row out of its conversation, and leaves its id known.
+pub(super) fn take_out(tx: &mut Tx<'_>, no: ContactNo, order: &[u8]) {
+    tx.delete(message_key(no, order));
 }
 
 impl MessageRow {
@@ -381,6 +394,8 @@ impl MessageRow {
             edit: None,
             deleted_at: None,
             unread: None,
+            timer: None,
+            expires_at: None,
             imported: None,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::account::Signed;
 use super::list::ListRef;
+pub use super::talk::{Muted, Packed, TimerRow};
 use crate::id::{AccountId, DeviceId, InviteId, Mid, Peer, SessionId};
 use crate::limits::{ADDR_BYTES_MAX, ADDRS_MAX, NAME_BYTES_MAX};
 use crate::private::Secret;
@@ -81,17 +82,6 @@ pub struct HeldLetter {
     pub plain: Blob,
 }
 
-/// How far a conversation is packed for search.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
-pub struct Packed {
-    /// Order key up to which everything is packed, what came late excepted; empty: nothing is.
-    #[n(0)]
-    pub upto: Blob,
-    /// Messages that came since.
-    #[n(1)]
-    pub fresh: u32,
-}
-
 /// One contact.
 #[derive(Clone, Debug, Encode, Decode)]
 pub struct ContactRow {
@@ -161,14 +151,16 @@ pub struct ContactRow {
     /// The user wants no notifications of theirs.
     #[n(21)]
     pub muted: Option<Muted>,
+    /// After which time messages disappear, if that was ever set.
+    #[n(22)]
+    pub timer: Option<TimerRow>,
 }
 
-/// A contact whose messages nobody is to be disturbed by.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct Muted {
-    /// When it ends by itself; `None`: never.
-    #[n(0)]
-    pub until: Option<Millis>,
+impl ContactRow {
+    /// After how many seconds what is sent now disappears.
+    pub fn disappear(&self) -> Option<Secs> {
+        self.timer.map(|timer| timer.secs).filter(|secs| *secs > 0)
+    }
 }
 
 /// One session of a device pair.
@@ -418,6 +410,7 @@ pub fn add(
         waiting_reactions: 0,
         devices: Vec::new(),
         skipped: 0,
+        timer: None,
         doubted: None,
         muted: None,
         packed: None,

@@ -106,6 +106,9 @@ pub enum Table {
     /// Messages that came behind what was packed into segments, until they are packed too.
     #[n(33)]
     Unpacked = 33,
+    /// What is left of messages that disappeared: that they were there.
+    #[n(34)]
+    Gone = 34,
 }
 
 impl Table {
