@@ -28,6 +28,7 @@ mod perform;
 pub mod runtime;
 pub mod store;
 mod telling;
+mod tokens;
 
 pub use disk::{DiskStatus, FREE_MIN_BYTES};
 pub use harden::harden;
