@@ -16,12 +16,8 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-<<<<<<< HEAD
 use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::sync::watch;
-=======
 use tokio::sync::{OwnedSemaphorePermit, watch};
->>>>>>> main
 use utoipa::IntoParams;
 use waxwing_protocol::query::{self, Change, ChangeView, Changes};
 
@@ -191,8 +187,12 @@ impl Feed {
         }
     }
 
-    /// Takes over what the engine told, as far as it follows on what is there.
+    /// Takes over what the engine told, as far as it follows on what is there. A program that may
+    /// see one contact only reads by itself: who that is is looked up together with the rows.
     fn take(&mut self, told: &Told) {
+        if self.caller.only().is_some() {
+            return;
+        }
         if told.after <= self.after && self.after < told.upto {
             let new = told.rows.iter().filter(|row| row.cursor > self.after);
             self.ready.extend(new.cloned());
@@ -225,16 +225,12 @@ impl Feed {
                     },
                     changed = self.cursor.changed() => changed.ok()?,
                     _ = self.stop.changed() => return None,
-<<<<<<< HEAD
+                    () = ends(&mut self.revoked) => return None,
                 }
                 continue;
             }
             match self.fill().await {
                 Ok(true) => {}
-=======
-                    () = ends(&mut self.revoked) => return None,
-                },
->>>>>>> main
                 // The client slept through a sweep of the log: told once, in the stream's own words.
                 Ok(false) => {
                     self.ended = true;
