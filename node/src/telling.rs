@@ -53,3 +53,82 @@ impl Telling {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use waxwing_protocol::engine;
+    use waxwing_protocol::feed::changes::{self, ChangeKind};
+    use waxwing_protocol::input::{Command, Input, Moment, Settings};
+    use waxwing_protocol::store::{MemoryStore, Store, Tx};
+
+    /// Somebody's store, who has seen nothing yet.
+    fn store() -> MemoryStore {
+        let mut store = MemoryStore::default();
+        let mut tx = Tx::new(&store);
+        let mut moment = Moment {
+            now: 1,
+            rng: &mut crate::dice::dice(),
+            settings: &Settings::default(),
+        };
+        let create = Input::Command {
+            reply_to: 0,
+            key: None,
+            command: Command::Create {
+                name: "alice".into(),
+            },
+        };
+        engine::handle(&mut tx, &mut moment, create).unwrap();
+        let batch = tx.into_batch();
+        store.apply(batch).unwrap();
+        store
+    }
+
+    fn log(store: &mut MemoryStore, rows: usize) -> u64 {
+        let mut tx = Tx::new(store);
+        let mut newest = 0;
+        for _ in 0..rows {
+            let notice = ChangeKind::Notice {
+                no: None,
+                code: "code".into(),
+                text: "text".into(),
+            };
+            newest = changes::log(&mut tx, 1, notice).unwrap();
+        }
+        let batch = tx.into_batch();
+        store.apply(batch).unwrap();
+        newest
+    }
+
+    #[test]
+    fn what_is_told_follows_without_a_gap_and_only_to_those_who_listen() {
+        let (sender, mut told) = broadcast::channel(16);
+        let mut telling = Telling::new(sender.clone());
+        let mut store = store();
+        // Where a run begins is for listeners to read.
+        let mut at = log(&mut store, 5);
+        telling.tell(&store, at);
+        assert!(told.try_recv().is_err());
+
+        for rows in [1, PAGE_ROWS, 3 * PAGE_ROWS + 7] {
+            let newest = log(&mut store, rows);
+            telling.tell(&store, newest);
+            while at < newest {
+                let told = told.try_recv().unwrap();
+                assert_eq!(told.after, at);
+                let cursors: Vec<u64> = told.rows.iter().map(|row| row.cursor).collect();
+                assert_eq!(cursors, (at + 1..=told.upto).collect::<Vec<_>>());
+                at = told.upto;
+            }
+            assert_eq!(at, newest);
+        }
+
+        drop(told);
+        let missed = log(&mut store, 3);
+        telling.tell(&store, missed);
+        let mut told = sender.subscribe();
+        let newest = log(&mut store, 1);
+        telling.tell(&store, newest);
+        assert_eq!(told.try_recv().unwrap().after, missed);
+    }
+}
