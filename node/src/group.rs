@@ -31,8 +31,7 @@ const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 const GROUP_TIME_MAX: Duration = Duration::from_millis(50);
 /// … but no fewer asks than this: a machine that is busy elsewhere still flushes in groups.
 const GROUP_ASKS_MIN: usize = 16;
-/// Wakes in one group, before what was asked. What a group makes due, its receipts above all, leaves
-/// with the next one: whoever waits for a message sees it before its receipt is even sealed.
+/// Wakes in one group: what is due because of the group leaves with it.
 const GROUP_WAKES_MAX: u32 = 4;
 /// A wake that did nothing and is due again at once waits this long.
 const IDLE_WAKE_MS: Millis = 100;
@@ -329,15 +328,6 @@ fn collect(
             handle(&mut tx, world, &mut group, input)?;
         }
     }
-    if !read_only {
-        for _ in 0..GROUP_WAKES_MAX {
-            if !world.due() {
-                break;
-            }
-            world.next_wake = None;
-            handle(&mut tx, world, &mut group, Input::Wake)?;
-        }
-    }
     let mut next = first;
     while let Some(ask) = next.take() {
         group.asks += 1;
@@ -349,6 +339,15 @@ fn collect(
             break;
         }
         next = world.asks.try_recv().ok();
+    }
+    if !read_only {
+        for _ in 0..GROUP_WAKES_MAX {
+            if !world.due() {
+                break;
+            }
+            world.next_wake = None;
+            handle(&mut tx, world, &mut group, Input::Wake)?;
+        }
     }
     Ok((group, tx.into_batch()))
 }
