@@ -108,6 +108,8 @@ def scene(alice, bob, *strangers):
     number = alice.ask("GET", "/v1/contacts/bob/safety")["safety_number"]
     message = "[a-z2-7]{25}[aeimquy4]"
     return {
+        "api": alice.api,
+        "token": alice.token,
         "messages": {"any": [*sent, heard], "edit": sent[:2], "delete": sent[2:]},
         "tokens": tokens,
         # Fields of bodies, by path: the form of what is replaced, and what is there.
