@@ -188,6 +188,20 @@ impl Client {
         self.ask(&wish).await
     }
 
+    /// Takes something away. Sent again, once, if the connection breaks.
+    ///
+    /// # Errors
+    /// [`CliError`] if the node is not there or refuses.
+    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
+        let wish = Wish {
+            method: Method::DELETE,
+            path,
+            body: Bytes::new(),
+            key: None,
+        };
+        self.ask(&wish).await
+    }
+
     /// The change log from a cursor on.
     ///
     /// # Errors

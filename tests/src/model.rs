@@ -390,6 +390,7 @@ fn word(command: &Command) -> &'static str {
         Command::Verify { .. } => "verify",
         Command::NameContact { .. } => "name",
         Command::Mute { .. } => "mute",
+        Command::Draft { .. } | Command::SendDraft { .. } => "draft",
         Command::Import { .. } => "import",
         Command::WordsWritten => "words",
     }

@@ -6,6 +6,7 @@
 
 mod changes;
 mod contacts;
+mod draft;
 mod history;
 mod keep;
 mod kinds;
@@ -16,6 +17,7 @@ mod talk;
 
 pub use changes::{Change, Event};
 pub use contacts::{MuteRequest, Notice, NoticeList, RenameRequest, Safety, VerifyRequest};
+pub use draft::{Draft, DraftRequest};
 pub use history::{
     HistoryBody, HistoryEdit, HistoryMessage, HistoryPage, HistoryReaction, ImportRequest,
     Imported, Unfit,

@@ -148,6 +148,9 @@ pub struct ContactRow {
     /// How far the conversation is packed for search; `None`: never looked at.
     #[n(20)]
     pub packed: Option<Packed>,
+    /// When a draft was kept, while there is one.
+    #[n(24)]
+    pub drafted: Option<Millis>,
     /// The user wants no notifications of theirs.
     #[n(21)]
     pub muted: Option<Muted>,
@@ -414,6 +417,7 @@ pub fn add(
         doubted: None,
         muted: None,
         packed: None,
+        drafted: None,
     };
     tx.put(name_key(&name), &no);
     tx.put(account_index(&account), &no);
