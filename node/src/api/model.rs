@@ -14,6 +14,7 @@ mod own;
 mod people;
 mod process;
 mod talk;
+mod tokens;
 
 pub use changes::{Change, Event};
 pub use contacts::{MuteRequest, Notice, NoticeList, RenameRequest, Safety, VerifyRequest};
@@ -23,7 +24,7 @@ pub use history::{
     Imported, Unfit,
 };
 pub use keep::{Compaction, Disappear, DisappearRequest};
-pub use kinds::{Account, DeviceId, MessageId, PeerId, Time};
+pub use kinds::{Account, DeviceId, MessageId, PeerId, Time, TokenId};
 pub use own::{Disk, Id, Invite, InviteRequest, ReadyLine, Status, Words, WordsWritten};
 pub use people::{
     AddRequest, Added, Contact, ContactList, ContactState, Reach, Request, RequestList,
@@ -34,6 +35,7 @@ pub use talk::{
     EditRequest, Marked, Message, MessageList, Next, ReactRequest, Reaction, ReadRequest,
     SendRequest, Sent, State, Step, What, Why,
 };
+pub use tokens::{NewToken, Revoked, Token, TokenList, TokenRequest, TokenScope};
 use utoipa::ToSchema;
 
 /// An error as `application/problem+json` (RFC 9457).
