@@ -10,6 +10,7 @@ import collections
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -206,6 +207,8 @@ def main():
             node.end()
         if args.keep:
             print(root)
+        else:
+            shutil.rmtree(root, ignore_errors=True)
     return 0
 
 
