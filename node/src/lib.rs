@@ -8,6 +8,7 @@
 
 pub mod api;
 mod clock;
+mod compacting;
 pub mod config;
 mod deferred;
 mod dice;
@@ -30,6 +31,7 @@ pub mod store;
 mod telling;
 mod tokens;
 
+pub use compacting::Compaction;
 pub use disk::{DiskStatus, FREE_MIN_BYTES};
 pub use harden::harden;
 pub use keyfile::Kept;

@@ -2,6 +2,7 @@
 //! store, and bounded channels between.
 
 use crate::clock::Clock;
+use crate::compacting::{Compaction, Compactor};
 use crate::disk::{DiskStatus, Watermark};
 use crate::group::{Core, World};
 use crate::store::Disk;
@@ -64,6 +65,8 @@ pub enum Ask {
     },
     /// A read.
     Query(QueryFn),
+    /// Compact the database; answered when that has begun.
+    Compact(oneshot::Sender<()>),
     /// From now on, this is the network.
     Network(Box<dyn Network>),
     /// End, once everything asked before is done.
@@ -101,6 +104,7 @@ pub struct EngineHandle {
     cursor: watch::Receiver<u64>,
     told: broadcast::Sender<Arc<Told>>,
     disk: watch::Receiver<DiskStatus>,
+    compaction: watch::Receiver<Compaction>,
 }
 
 impl EngineHandle {
@@ -108,11 +112,13 @@ impl EngineHandle {
     pub fn new(asks: mpsc::Sender<Ask>, cursor: watch::Receiver<u64>) -> Self {
         let (_, disk) = watch::channel(DiskStatus::default());
         let (told, _) = broadcast::channel(TOLD_MAX);
+        let (_, compaction) = watch::channel(Compaction::default());
         Self {
             asks,
             cursor,
             told,
             disk,
+            compaction,
         }
     }
 
@@ -176,6 +182,28 @@ impl EngineHandle {
         *self.disk.borrow()
     }
 
+    /// Begins to compact the database, unless that is under way.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine is gone or cannot write.
+    pub async fn compact(&self) -> Result<Compaction, EngineError> {
+        let (reply, begun) = oneshot::channel();
+        self.ask(Ask::Compact(reply)).await?;
+        begun.await.map_err(|_| {
+            if self.disk().read_only {
+                EngineError::ReadOnly
+            } else {
+                EngineError::Gone
+            }
+        })?;
+        Ok(self.compaction())
+    }
+
+    /// How the compaction of the database stands, or the last one of this run ended.
+    pub fn compaction(&self) -> Compaction {
+        self.compaction.borrow().clone()
+    }
+
     /// Gives the engine a network, in place of the one before.
     pub(crate) async fn attach(&self, network: Box<dyn Network>) -> Result<(), EngineError> {
         self.ask(Ask::Network(network)).await
@@ -230,6 +258,7 @@ impl Engine {
         let (cursor_out, cursor) = watch::channel(0);
         let (disk_out, disk) = watch::channel(setup.disk.status());
         let (told, _) = broadcast::channel(TOLD_MAX);
+        let (compaction_out, compaction) = watch::channel(Compaction::default());
         let (ended_out, ended) = watch::channel(None);
         let keep = setup.keep;
         let mut core = Core {
@@ -244,6 +273,7 @@ impl Engine {
                 setup.door,
             ),
             disk: setup.disk,
+            compactor: Compactor::new(compaction_out),
             disk_out,
             timer,
             looked_ms: None,
@@ -269,6 +299,7 @@ impl Engine {
             cursor,
             told,
             disk,
+            compaction,
         };
         Ok(Self {
             handle,
