@@ -7,6 +7,7 @@ mod answers;
 mod arrival;
 mod commands;
 mod contacts;
+mod erase;
 mod handshake;
 mod invites;
 mod letters;
@@ -146,6 +147,9 @@ fn wake(cx: &mut Cx<'_, '_, '_>) -> Result<(), StoreError> {
             Job::Upkeep => upkeep::hourly(cx, set)?,
             Job::Sweep { from } => upkeep::sweep(cx, from)?,
             Job::SweepSession { session, from } => upkeep::sweep_session(cx, &session, from)?,
+            Job::Clear { no } => erase::more(cx, no)?,
+            Job::Remove { no, devices } => erase::more_of_removed(cx, no, devices)?,
+            Job::ForgetSession { session } => upkeep::forget_session(cx, &session)?,
             Job::Unmute { no } => contacts::unmute(cx, no)?,
             Job::Forget { no, order } => amend::forget(cx, no, &order)?,
             Job::Pack => pack::step(cx, set)?,

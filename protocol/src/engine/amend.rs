@@ -131,8 +131,12 @@ fn find(cx: &Cx<'_, '_, '_>, mid: &Mid, own: bool) -> Outcome<Target> {
         let message = "this message was deleted";
         return Ok(Err(refuse(RefusalKind::Conflict, "deleted", message, None)));
     }
+    // What is stored of a contact that was removed goes in steps.
+    let Some(contact) = contact::get(cx.tx, place.no)? else {
+        return Ok(Err(no_such_message()));
+    };
     Ok(Ok(Target {
-        contact: contact::must(cx.tx, place.no)?,
+        contact,
         order: place.order.clone(),
         row,
     }))

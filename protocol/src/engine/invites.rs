@@ -204,7 +204,11 @@ pub(super) fn take_up(
         contact::rename(cx.tx, &mut contact, &name)?;
         contact.name_given = true;
     }
-    contact.state = ContactState::Pending;
+    // To a contact the way by which it is reached stays until the new one leads somewhere.
+    if contact.state != ContactState::Connected {
+        contact.state = ContactState::Pending;
+    }
+    contact.came_by = Some(invite::id(&link.seed));
     contact.note = note.unwrap_or_default();
     contact.pending = Some(PendingInvite {
         id: invite::id(&link.seed),
@@ -219,7 +223,7 @@ pub(super) fn take_up(
         ..DeviceRow::default()
     };
     contact::put_device(cx.tx, contact.no, &INVITER, &row);
-    if contact::by_peer(cx.tx, &peer)?.is_none_or(|(no, _)| no == contact.no) {
+    if contact::by_peer(cx.tx, &peer)?.is_none() {
         contact::bind_peer(cx.tx, &peer, contact.no, &INVITER);
     }
     cx.log(ChangeKind::Contact { no: contact.no })?;

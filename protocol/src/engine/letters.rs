@@ -1,7 +1,7 @@
 //! Letters of sessions: opened once, taken in, receipted.
 
 use super::accounts::{keep_account, stand_in};
-use super::{NONSENSE, amend, pack, penalise, repair};
+use super::{NONSENSE, STRANGER, amend, pack, penalise, repair};
 use crate::crypto::hash::hash16;
 use crate::feed::amend::{Amend, ReactionRow, Version};
 use crate::feed::body::{
@@ -52,7 +52,8 @@ pub(super) fn receive(
     };
     match session::load(cx.tx, &header.sid)? {
         Some(session) => open_on(cx, from, session, letter),
-        None => trouble(cx, from, &header.sid, header.n),
+        // Perhaps of somebody whom the user has removed, and who cannot know that.
+        None => trouble(cx, from, &header.sid, header.n, STRANGER),
     }
 }
 
@@ -63,11 +64,12 @@ fn trouble(
     from: &Peer,
     session: &SessionId,
     n: u32,
+    points: u32,
 ) -> Result<(), StoreError> {
     match contact::by_peer(cx.tx, from)? {
         Some((no, device)) if device != INVITER => repair::schedule(cx, no, &device, session, n),
         _ => {
-            penalise(cx, from, NONSENSE);
+            penalise(cx, from, points);
             Ok(())
         }
     }
@@ -117,7 +119,7 @@ pub(super) fn open_on(
         }
         Err(OpenError::Used | OpenError::Broken) => {
             let n = decode_closed::<Header>(&letter.hdr).map_or(0, |header| header.n);
-            trouble(cx, from, &session.id, n)
+            trouble(cx, from, &session.id, n, NONSENSE)
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod amend;
 pub mod body;
 pub mod changes;
+pub mod erase;
 pub mod notices;
 pub mod segments;
 pub mod view;

@@ -2,7 +2,7 @@
 
 use super::amend::{self, ReactionRow, Version};
 use super::body::{Body, TypedBody};
-use super::segments;
+use super::{changes, segments};
 use crate::id::{AccountId, DeviceId, Mid};
 use crate::identity::contact::{ContactNo, ContactRow};
 use crate::store::{Key, ReadExt, Span, StoreError, Table, Tx};
@@ -115,6 +115,9 @@ pub struct MessageRow {
     /// Its place among the unread, while it is unread.
     #[n(14)]
     pub unread: Option<u64>,
+    /// Newest cursor of the change log when it was inserted.
+    #[n(15)]
+    pub arrival: Option<u64>,
 }
 
 /// Bytes of an order key.
@@ -127,7 +130,7 @@ pub fn order_key(clock: Millis, author: &AccountId, other: &AccountId, mid: &Mid
     [&clock.to_be_bytes()[..], &[side], &mid.0].concat()
 }
 
-fn message_key(no: ContactNo, order: &[u8]) -> Key {
+pub(super) fn message_key(no: ContactNo, order: &[u8]) -> Key {
     Key::new(Table::Message, no.to_be_bytes(), order)
 }
 
@@ -279,6 +282,7 @@ pub fn insert(
         contact.shown = Some(Blob(order.clone()));
     }
     contact.clock = contact.clock.max(row.clock);
+    row.arrival = Some(changes::newest(tx)?);
     segments::came(tx, contact, &order);
     let now = row.at;
     for waiting in amend::take_waiting(tx, contact, &row.mid)? {
@@ -343,16 +347,31 @@ pub fn forget(
     order: &[u8],
     row: &mut MessageRow,
 ) -> Result<(), StoreError> {
-    clear_unread(tx, contact, row);
+    erase(tx, contact, order, row);
     segments::replace(tx, contact, order, None)?;
-    let mut places = places(tx, &row.mid)?;
-    places.retain(|place| place.no != contact.no || place.order[..] != *order);
-    if places.is_empty() {
-        tx.delete(places_key(&row.mid));
-    } else {
-        tx.put(places_key(&row.mid), &places);
-    }
+    let no = contact.no;
+    forget_id(tx, no, &row.mid, row.mine)
+}
+
+/// Erases a message's row. Its id is still known, so that it is not taken in again, and what is
+/// packed for search is the caller's to erase. The caller puts `contact` back.
+pub fn erase(tx: &mut Tx<'_>, contact: &mut ContactRow, order: &[u8], row: &mut MessageRow) {
+    clear_unread(tx, contact, row);
     tx.delete(message_key(contact.no, order));
+}
+
+/// Forgets the id of a message.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn forget_id(tx: &mut Tx<'_>, no: ContactNo, mid: &Mid, mine: bool) -> Result<(), StoreError> {
+    let mut places = places(tx, mid)?;
+    places.retain(|place| place.no != no || place.mine != mine);
+    if places.is_empty() {
+        tx.delete(places_key(mid));
+    } else {
+        tx.put(places_key(mid), &places);
+    }
     Ok(())
 }
 
@@ -378,6 +397,7 @@ impl MessageRow {
             edit: None,
             deleted_at: None,
             unread: None,
+            arrival: None,
         }
     }
 

@@ -161,6 +161,23 @@ pub struct ContactRow {
     /// The user wants no notifications of theirs.
     #[n(21)]
     pub muted: Option<Muted>,
+    /// The history is being erased.
+    #[n(22)]
+    pub clearing: Option<Clearing>,
+    /// The invite of theirs that was taken up last.
+    #[n(23)]
+    pub came_by: Option<InviteId>,
+}
+
+/// How far a history is erased.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct Clearing {
+    /// What came at this cursor of the change log or later stays.
+    #[n(0)]
+    pub upto: u64,
+    /// Order key behind which it goes on.
+    #[n(1)]
+    pub from: Blob,
 }
 
 /// A contact whose messages nobody is to be disturbed by.
@@ -420,12 +437,38 @@ pub fn add(
         skipped: 0,
         doubted: None,
         muted: None,
+        clearing: None,
+        came_by: None,
         packed: None,
     };
     tx.put(name_key(&name), &no);
     tx.put(account_index(&account), &no);
     put(tx, &row);
     Ok(row)
+}
+
+/// Takes a contact out of the list: its name and its account are free, its row is gone. What else
+/// is stored under its number is the caller's to erase; the number never names another one.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn remove(tx: &mut Tx<'_>, row: &ContactRow) -> Result<(), StoreError> {
+    tx.delete(name_key(&row.name));
+    tx.delete(account_index(&row.account));
+    tx.delete(contact_key(row.no));
+    tx.count_up("removed")?;
+    Ok(())
+}
+
+/// How many contacts there are, of any state.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn count(store: &(impl ReadExt + ?Sized)) -> Result<u64, StoreError> {
+    let counter = |name: &str| Key::one(Table::Meta, name);
+    let made: u64 = store.row(&counter("contacts"))?.unwrap_or(0);
+    let removed: u64 = store.row(&counter("removed"))?.unwrap_or(0);
+    Ok(made.saturating_sub(removed))
 }
 
 /// Gives a contact another petname, near `name` if that is taken. The caller puts the row back.

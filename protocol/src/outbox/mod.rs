@@ -5,6 +5,7 @@
 //! connection: those before it are in flight. A new connection starts again at the oldest.
 
 mod cx;
+mod forget;
 mod items;
 mod plain;
 mod press;
@@ -14,7 +15,8 @@ mod reach;
 mod receipts;
 
 pub use cx::Cx;
-pub use items::{Item, OutState, Sealed, What, find, state};
+pub use forget::{close, forget, forget_dials};
+pub use items::{Item, OutState, Sealed, What, find, state, waits};
 pub use pump::pump;
 pub use queue::{enqueue, enqueue_current, enqueue_first, may_send, readdress, targets, unseal};
 pub use reach::{

@@ -183,6 +183,7 @@ pub(super) fn contact_view(store: &dyn Read, row: &ContactRow) -> Result<Contact
         doubted: row.doubted.is_some(),
         muted: row.muted.is_some(),
         muted_until: row.muted.and_then(|muted| muted.until),
+        clearing: row.clearing.is_some(),
         reach: reach.filter(|_| row.state == ContactState::Connected),
         last_seen: row.last_seen,
         unread: row.unread,

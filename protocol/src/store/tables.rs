@@ -106,6 +106,9 @@ pub enum Table {
     /// Messages that came behind what was packed into segments, until they are packed too.
     #[n(33)]
     Unpacked = 33,
+    /// Ids of messages that were erased here, in order of that: no duplicate brings one back.
+    #[n(34)]
+    Cleared = 34,
 }
 
 impl Table {
