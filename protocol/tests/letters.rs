@@ -276,7 +276,9 @@ fn a_contact_cannot_repair_with_the_session_of_another() {
         let init = reached.wrap(letter);
         scene.bob.hear(dave.own.peer, Frame::Init(init).to_bytes());
         let rows = scene.bob.store.iter();
-        let sessions = rows.filter(|(key, _)| key.table == Table::Session).count();
+        let sessions = rows
+            .filter(|(key, _)| key.table() == Table::Session)
+            .count();
         (sessions, reached.keys.k_exp)
     };
     let (sessions, k_exp) = first_from_dave(None, true);

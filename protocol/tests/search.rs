@@ -31,7 +31,7 @@ fn found(store: &MemoryStore, text: &str) -> Vec<String> {
 }
 
 fn rows(store: &MemoryStore, table: Table) -> usize {
-    store.iter().filter(|(key, _)| key.table == table).count()
+    store.iter().filter(|(key, _)| key.table() == table).count()
 }
 
 /// Some row holds these bytes.

@@ -284,6 +284,11 @@ impl Person {
         child.is_some_and(|child| child.try_wait().expect("a process").is_none())
     }
 
+    /// The process of the node, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// Runs a command with `--json` in front.
     pub fn run(&self, args: &[&str]) -> Said {
         run(self.command(std::iter::once(&"--json").chain(args)))

@@ -13,7 +13,7 @@ use waxwing_protocol::store::{MemoryStore, Table};
 pub fn count(store: &MemoryStore) -> BTreeMap<Table, u64> {
     let mut rows = BTreeMap::new();
     for (key, _) in store.iter() {
-        *rows.entry(key.table).or_default() += 1;
+        *rows.entry(key.table()).or_default() += 1;
     }
     rows
 }

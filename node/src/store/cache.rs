@@ -1,6 +1,6 @@
-//! Opened rows that are read for every message, so that they are not looked up and opened anew.
+//! Rows that were read from sled, so that they are not looked up and opened anew.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use waxwing_protocol::private::Bytes;
 use waxwing_protocol::store::Key;
 
@@ -9,7 +9,7 @@ const BYTES_MAX: usize = 8 * 1024 * 1024;
 /// A longer row is not kept: it would push out many small ones.
 const ROW_BYTES_MAX: usize = 16 * 1024;
 /// What an entry costs beside its bytes: two keys and the map's own.
-const ENTRY_BYTES: usize = 192;
+const ENTRY_BYTES: usize = 256;
 
 struct Entry {
     value: Option<Bytes>,
@@ -19,7 +19,7 @@ struct Entry {
 /// A clock: entries used since the hand last passed get a second round.
 #[derive(Default)]
 pub(super) struct Cache {
-    entries: BTreeMap<Key, Entry>,
+    entries: HashMap<Key, Entry>,
     hand: VecDeque<Key>,
     bytes: usize,
 }
@@ -62,6 +62,13 @@ impl Cache {
                 Some(_) => self.drop_entry(&key),
                 None => {}
             }
+        }
+    }
+
+    /// A row changed: remembers it anew if it was remembered.
+    pub(super) fn update(&mut self, key: &Key, value: Option<&Bytes>) {
+        if self.entries.contains_key(key) {
+            self.set(key.clone(), value.cloned());
         }
     }
 

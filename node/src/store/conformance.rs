@@ -204,11 +204,7 @@ fn like_the_one_in_memory(make: &mut impl FnMut() -> Box<dyn Store>) {
         for _ in 0..ROWS {
             let table = [Table::Meta, Table::Message, Table::Session][roll(3) as usize];
             let scope = [b"a", b"b"][roll(2) as usize];
-            let key = Key::new(
-                table,
-                *scope,
-                roll(40).to_be_bytes()[roll(4) as usize..].to_vec(),
-            );
+            let key = Key::new(table, *scope, &roll(40).to_be_bytes()[roll(4) as usize..]);
             let length = [0, 1, 60, 3_960, 9_000][roll(5) as usize];
             let value = (roll(3) > 0).then(|| Bytes::new(vec![round as u8; length]));
             batch.insert(key, value);

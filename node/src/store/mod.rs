@@ -1,15 +1,23 @@
-//! The disk: rows in sled, sealed and durable.
+//! The disk: rows in sled, sealed and durable, behind a journal.
 //!
-//! sled 0.34.7 is used within what was measured to be safe: one tree, so that a batch is atomic;
-//! a commit is `apply_batch`, `flush`, and a `sync_data` of our own, because sled's own flush does
-//! not survive a power cut; and no stored value is longer than [`PIECE_BYTES`], because longer
-//! pages leave the log for files that sled never syncs. Longer rows are cut into pieces.
+//! A commit is one record of the journal, appended and synced; its rows stay in memory until there
+//! are enough of them to be worth writing to sled, which happens on a thread of its own. Reads ask
+//! the rows in memory first. So a commit costs one sync and no work in a tree, and rows that are
+//! written again and again reach the tree once.
+//!
+//! sled 0.34.7 is used within what was measured to be safe: one tree, a `sync_data` of our own
+//! after its flush, because sled's own does not survive a power cut; and no stored value is longer
+//! than [`PIECE_BYTES`], because longer pages leave the log for files that sled never syncs. Longer
+//! rows are cut into pieces.
 
 mod cache;
+mod checkpoint;
 mod compact;
 pub mod conformance;
+mod journal;
 mod open;
 mod rotate;
+mod rows;
 mod seal;
 mod state_key;
 mod witness;
@@ -17,16 +25,18 @@ mod witness;
 pub use open::{OpenError, Place, create, open};
 
 use cache::Cache;
+use checkpoint::{Checkpoint, Target};
+use journal::Journal;
 use rotate::Sweep;
-use seal::{FURTHER, Keys, PREFIX_BYTES};
+use rows::SledRows;
 use state_key::StateKeys;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
-use std::ops::Bound;
+use std::sync::Arc;
 use waxwing_protocol::private::Bytes;
 use waxwing_protocol::store::{
-    Batch, Key, MemoryStore, Read, Rows, Span, Store, StoreError, Table,
+    Batch, BatchLayer, Key, MemoryStore, Read, Rows, Span, Store, StoreError, merge,
 };
 use waxwing_protocol::time::Secs;
 use witness::Witness;
@@ -36,10 +46,11 @@ use witness::Witness;
 pub const PIECE_BYTES: usize = 4_000;
 /// Longest suffix of a key, for the same sum.
 pub const SUFFIX_BYTES_MAX: usize = 255;
-/// Pieces of one row are numbered in two bytes.
-const PIECES_MAX: usize = 1 << 16;
+/// Longest scope of a key: no name or id comes near.
+pub const SCOPE_BYTES_MAX: usize = 4_096;
 
-/// Table 0 holds the store's own rows. This one counts commits, in the clear …
+/// Table 0 holds the store's own rows. This one says up to which commit sled has everything, in
+/// the clear …
 const COMMITS_KEY: &[u8] = b"\0commits";
 /// … and this one tells whether the data key is the right one.
 const CHECK_KEY: &[u8] = b"\0check";
@@ -71,14 +82,20 @@ impl Disk for MemoryStore {
 
 /// The store of a home. One owner, one thread.
 pub struct SledStore {
-    db: sled::Db,
-    file: File,
-    keys: Keys,
+    rows: SledRows,
+    /// sled's log, for a sync of our own.
+    file: Arc<File>,
     state: StateKeys,
     witness: Witness,
+    journal: Journal,
     /// Commits ever made to this database.
-    commits: Cell<u64>,
+    commits: u64,
+    /// Rows that only the journal holds.
+    fresh: Batch,
+    /// Rows on their way to sled.
+    checkpoint: Option<Checkpoint>,
     sweep: Option<Sweep>,
+    /// What was read from sled.
     cache: RefCell<Cache>,
     /// After a failure sled may answer with what never became durable: nothing is answered then.
     poison: RefCell<Option<StoreError>>,
@@ -98,225 +115,118 @@ impl SledStore {
         error
     }
 
-    fn sled<T>(&self, result: sled::Result<T>) -> Result<T, StoreError> {
-        result.map_err(|error| self.fail(from_sled(&error)))
+    /// Takes over a result of the disk; a damaged row alone ends nothing.
+    fn tried<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        result.map_err(|error| match error {
+            StoreError::Damaged(_) => error,
+            error => self.fail(error),
+        })
     }
 
     fn io<T>(&self, result: io::Result<T>) -> Result<T, StoreError> {
-        result.map_err(|error| self.fail(from_io(&error)))
+        self.tried(result.map_err(|error| from_io(&error)))
     }
 
-    /// Applies a batch of stored rows durably.
-    fn commit(&self, mut batch: sled::Batch) -> Result<(), StoreError> {
-        let commits = self.commits.get() + 1;
-        batch.insert(COMMITS_KEY, &commits.to_be_bytes());
-        self.sled(self.db.apply_batch(batch))?;
-        self.sled(self.db.flush())?;
-        self.io(self.file.sync_data())?;
-        self.io(self.witness.saw(commits))?;
-        self.commits.set(commits);
-        Ok(())
-    }
-
-    fn value(&self, stored_key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
-        self.sled(self.db.get(stored_key))
-    }
-
-    /// A whole sealed row from its first piece.
-    fn whole(&self, stored_key: &[u8], head: &[u8]) -> Result<Vec<u8>, StoreError> {
-        let mut whole = head.to_vec();
-        let mut last = head.len();
-        let mut further = Further::of(stored_key);
-        while last == PIECE_BYTES {
-            let Some(key) = further.next() else { break };
-            let Some(piece) = self.value(&key)? else {
-                break;
-            };
-            whole.extend_from_slice(&piece);
-            last = piece.len();
-        }
-        Ok(whole)
-    }
-
-    fn open_row(&self, table: Table, stored_key: &[u8], head: &[u8]) -> Result<Bytes, StoreError> {
-        let plain = if head.len() < PIECE_BYTES {
-            self.keys.open(&self.state, table, stored_key, head)
-        } else {
-            let whole = self.whole(stored_key, head)?;
-            self.keys.open(&self.state, table, stored_key, &whole)
-        };
-        plain.ok_or(StoreError::Damaged(table))
-    }
-
-    /// Keys of the further pieces that a row has now.
-    fn further(&self, stored_key: &[u8], head_bytes: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        let mut keys = Vec::new();
-        let mut last = head_bytes;
-        let mut further = Further::of(stored_key);
-        while last == PIECE_BYTES {
-            let Some(key) = further.next() else { break };
-            let Some(piece) = self.value(&key)? else {
-                break;
-            };
-            last = piece.len();
-            keys.push(key);
-        }
-        Ok(keys)
-    }
-
-    /// Replaces a row in a batch, further pieces and all.
-    fn stage(
-        &self,
-        batch: &mut sled::Batch,
-        key: &Key,
-        value: Option<&Bytes>,
-    ) -> Result<(), StoreError> {
-        if key.suffix.len() > SUFFIX_BYTES_MAX {
-            return Err(self.fail(StoreError::Failed("a key's suffix is too long".into())));
-        }
-        let stored_key = self.keys.stored_key(key.table, &key.scope, &key.suffix);
-        for old in self.further_before(key, &stored_key)? {
-            batch.remove(old);
-        }
-        let Some(value) = value else {
-            batch.remove(stored_key);
+    /// Takes note of a checkpoint that is through; waits for one that is not, if asked to.
+    fn reap(&mut self, wait: bool) -> Result<(), StoreError> {
+        let Some(checkpoint) = self.checkpoint.take_if(|it| wait || it.is_finished()) else {
             return Ok(());
         };
-        let sealed = self.keys.seal(&self.state, key.table, &stored_key, value);
-        self.stage_sealed(batch, stored_key, &sealed)
-    }
-
-    /// Further pieces of a row that is about to be replaced. The cache knows most rows' length.
-    fn further_before(&self, key: &Key, stored_key: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
-        let head_bytes = match self.cache.borrow_mut().get(key) {
-            Some(None) => Some(0),
-            Some(Some(value)) => Some((value.len() + seal::overhead(key.table)).min(PIECE_BYTES)),
-            None => None,
-        };
-        let head_bytes = match head_bytes {
-            Some(known) => known,
-            None => self.value(stored_key)?.map_or(0, |head| head.len()),
-        };
-        self.further(stored_key, head_bytes)
-    }
-
-    fn stage_sealed(
-        &self,
-        batch: &mut sled::Batch,
-        stored_key: Vec<u8>,
-        sealed: &[u8],
-    ) -> Result<(), StoreError> {
-        if sealed.len() / PIECE_BYTES >= PIECES_MAX {
-            return Err(self.fail(StoreError::Failed("a row is too long".into())));
+        let written = checkpoint.finish();
+        let batch = self.tried(written)?;
+        let cache = self.cache.get_mut();
+        for (key, value) in &*batch {
+            cache.update(key, value.as_ref());
         }
-        let (head, mut rest) = sealed.split_at(sealed.len().min(PIECE_BYTES));
-        let mut further = Further::of(&stored_key);
-        let mut last = head.len();
-        // A full piece says that another follows, if only an empty one.
-        while last == PIECE_BYTES {
-            let Some(key) = further.next() else { break };
-            let (piece, after) = rest.split_at(rest.len().min(PIECE_BYTES));
-            batch.insert(key, piece);
-            last = piece.len();
-            rest = after;
-        }
-        batch.insert(stored_key, head);
         Ok(())
     }
-}
 
-/// Keys of a row's pieces after the first: the table byte with its high bit set, the rest of the
-/// stored key, and a number.
-struct Further {
-    key: Vec<u8>,
-    next: Option<u16>,
-}
-
-impl Further {
-    fn of(stored_key: &[u8]) -> Self {
-        let mut key = stored_key.to_vec();
-        if let Some(table) = key.first_mut() {
-            *table |= FURTHER;
-        }
-        Self { key, next: Some(0) }
+    /// Sends the fresh rows on their way to sled; waits for those before them.
+    fn begin_checkpoint(&mut self) -> Result<(), StoreError> {
+        self.reap(true)?;
+        let turned = self.journal.turn(&self.state, self.commits);
+        self.io(turned)?;
+        let batch = std::mem::take(&mut self.fresh);
+        let begun = Checkpoint::begin(self.target(), batch, self.commits);
+        self.checkpoint = Some(self.io(begun)?);
+        Ok(())
     }
 
-    fn next(&mut self) -> Option<Vec<u8>> {
-        let number = self.next?;
-        self.next = number.checked_add(1);
-        let mut key = self.key.clone();
-        key.extend_from_slice(&number.to_be_bytes());
-        Some(key)
+    /// Has every row in sled.
+    fn settle(&mut self) -> Result<(), StoreError> {
+        if !self.fresh.is_empty() {
+            self.begin_checkpoint()?;
+        }
+        self.reap(true)
+    }
+
+    fn target(&self) -> Target {
+        let (generation, key) = self.state.current();
+        Target {
+            rows: self.rows.clone(),
+            file: Arc::clone(&self.file),
+            state: (generation, key.clone()),
+        }
+    }
+
+    /// What the rows in memory say of a row.
+    fn in_memory(&self, key: &Key) -> Option<&Option<Bytes>> {
+        let frozen = || self.checkpoint.as_ref()?.batch.get(key);
+        self.fresh.get(key).or_else(frozen)
     }
 }
 
 impl Read for SledStore {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
         self.check()?;
+        if let Some(known) = self.in_memory(key) {
+            return Ok(known.clone());
+        }
         if let Some(known) = self.cache.borrow_mut().get(key) {
             return Ok(known.cloned());
         }
-        let stored_key = self.keys.stored_key(key.table, &key.scope, &key.suffix);
-        let value = match self.value(&stored_key)? {
-            Some(head) => Some(self.open_row(key.table, &stored_key, &head)?),
-            None => None,
-        };
+        let value = self.tried(self.rows.get(&self.state, key))?;
         self.cache.borrow_mut().set(key.clone(), value.clone());
         Ok(value)
     }
 
     fn scan(&self, span: &Span) -> Result<Rows, StoreError> {
         self.check()?;
-        if span.to.as_ref().is_some_and(|to| *to <= span.from) {
+        if span.is_empty() {
             return Ok(Rows::new());
         }
-        let prefix = self.keys.prefix(span.table, &span.scope);
-        let at = |suffix: &[u8]| [&prefix[..], suffix].concat();
-        let end = match &span.to {
-            Some(to) => Bound::Excluded(at(to)),
-            None => after(&prefix),
-        };
-        let mut range = self.db.range((Bound::Included(at(&span.from)), end));
-        let mut rows = Rows::new();
-        while rows.len() < span.limit {
-            let next = if span.reverse {
-                range.next_back()
-            } else {
-                range.next()
-            };
-            let Some(row) = next else { break };
-            let (stored_key, head) = self.sled(row)?;
-            let value = self.open_row(span.table, &stored_key, &head)?;
-            rows.push((stored_key[PREFIX_BYTES..].to_vec(), value));
-        }
-        Ok(rows)
+        let nothing = Batch::new();
+        let frozen = self.checkpoint.as_ref().map_or(&nothing, |it| &it.batch);
+        let mut fresh = BatchLayer::new(&self.fresh, span);
+        let mut frozen = BatchLayer::new(frozen, span);
+        let mut sled = self.tried(self.rows.layer(&self.state, span))?;
+        let layers = &mut [&mut fresh as _, &mut frozen as _, &mut sled as _];
+        self.tried(merge(layers, span.reverse, span.limit))
     }
-}
-
-/// Before the first key that does not begin with the prefix.
-fn after(prefix: &[u8]) -> Bound<Vec<u8>> {
-    let mut next = prefix.to_vec();
-    while let Some(last) = next.pop() {
-        if let Some(up) = last.checked_add(1) {
-            next.push(up);
-            return Bound::Excluded(next);
-        }
-    }
-    Bound::Unbounded
 }
 
 impl Store for SledStore {
     fn apply(&mut self, batch: Batch) -> Result<(), StoreError> {
         self.check()?;
-        let mut staged = sled::Batch::default();
-        for (key, value) in &batch {
-            self.stage(&mut staged, key, value.as_ref())?;
+        self.reap(false)?;
+        if batch.is_empty() {
+            return Ok(());
         }
-        self.commit(staged)?;
-        let cache = self.cache.get_mut();
-        for (key, value) in batch {
-            cache.set(key, value);
+        let fits = |key: &Key| {
+            key.suffix().len() <= SUFFIX_BYTES_MAX && key.scope().len() <= SCOPE_BYTES_MAX
+        };
+        if !batch.keys().all(fits) {
+            return Err(self.fail(StoreError::Failed("a key is too long".into())));
         }
+        if self.journal.is_full() {
+            self.begin_checkpoint()?;
+        }
+        let commits = self.commits + 1;
+        let appended = self.journal.append(commits, &batch);
+        self.io(appended)?;
+        self.io(self.witness.saw(commits))?;
+        self.commits = commits;
+        self.fresh.extend(batch);
         Ok(())
     }
 }
@@ -324,12 +234,28 @@ impl Store for SledStore {
 impl Disk for SledStore {
     fn maintain(&mut self, now: Secs) -> Result<bool, StoreError> {
         self.check()?;
-        self.rotate(now)
+        self.reap(false)?;
+        let more = self.rotate(now)?;
+        // What is not written again for a while leaves memory and the journal.
+        if !more && self.checkpoint.is_none() && !self.fresh.is_empty() {
+            self.begin_checkpoint()?;
+        }
+        Ok(more)
     }
 
     fn used_bytes(&self) -> Result<u64, StoreError> {
         self.check()?;
-        self.sled(self.db.size_on_disk())
+        let used = self.rows.db.size_on_disk();
+        Ok(self.tried(used.map_err(|error| from_sled(&error)))? + self.journal.bytes())
+    }
+}
+
+impl Drop for SledStore {
+    /// Leaves nothing to the next start. What fails here is safe in the journal.
+    fn drop(&mut self) {
+        if self.check().is_ok() && self.settle().is_err() {
+            tracing::warn!("the journal was not written to the database; the next start does it");
+        }
     }
 }
 

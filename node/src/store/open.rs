@@ -1,19 +1,23 @@
 //! Opening a home's database, and what is done when that fails.
 
+use super::checkpoint::Target;
+use super::journal::Journal;
+use super::rows::SledRows;
 use super::seal::Keys;
 use super::state_key::StateKeys;
 use super::witness::{SEGMENT_BYTES, Witness, segments_are_sound};
 use super::{CHECK_KEY, COMMITS_KEY, SledStore, compact};
 use crate::files;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 use waxwing_protocol::private::Secret;
-use waxwing_protocol::store::{StoreError, suffix_u64};
+use waxwing_protocol::store::{Batch, StoreError, suffix_u64};
 use waxwing_protocol::time::Secs;
 
 /// sled's page cache: small beside its default of 1 GB; the hot rows are in our own.
@@ -120,7 +124,7 @@ fn open_there(place: &Place, now: Secs, new: bool) -> Result<SledStore, OpenErro
         opened => opened?,
     };
     let keys = Keys::new(&place.data_key);
-    let mut db = database(&place.db, now)?;
+    let db = database(&place.db, now)?;
     if db.is_empty() {
         if !new {
             // sled takes a file in which it recognises nothing for a new one.
@@ -131,38 +135,69 @@ fn open_there(place: &Place, now: Secs, new: bool) -> Result<SledStore, OpenErro
         write_check(&db, &keys)?;
     }
     check_key(&db, &keys)?;
-    if compact::wanted(&db)? {
-        match compact::copy(db, &place.db) {
+    let mut rows = SledRows {
+        db,
+        keys: Arc::new(keys),
+    };
+    let Some(commits) = replay(&rows, &state, &place.db)? else {
+        drop(rows);
+        released(&place.db)?;
+        return Err(put_aside(&place.db, now));
+    };
+    if compact::wanted(&rows.db)? {
+        match compact::copy(rows.db, &place.db) {
             Ok(()) => {}
             // The database is untouched until its copy is complete: go on with it.
             Err(error) => tracing::warn!(%error, "the database was not compacted"),
         }
         compact::finish(&place.db)?;
-        db = database(&place.db, now)?;
+        rows.db = database(&place.db, now)?;
     }
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(place.db.join("db"))?;
-    let (witness, seen) = Witness::open(&place.db)?;
-    let commits = commits(&db)?;
-    if commits < seen {
-        drop((db, file));
-        released(&place.db)?;
-        return Err(put_aside(&place.db, now));
-    }
+    let (witness, _) = Witness::open(&place.db)?;
+    let journal = Journal::begin(&place.db, &state, commits)?;
     sync_tree(&place.db)?;
     Ok(SledStore {
-        db,
-        file,
-        keys,
+        file: Arc::new(log(&place.db)?),
+        rows,
         state,
         witness,
-        commits: Cell::new(commits),
+        journal,
+        commits,
+        fresh: Batch::new(),
+        checkpoint: None,
         sweep: None,
         cache: RefCell::default(),
         poison: RefCell::default(),
     })
+}
+
+/// sled's log.
+fn log(db: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).open(db.join("db"))
+}
+
+/// Gives sled what only the journal holds. Returns how many commits there are, or `None` if some
+/// are missing.
+fn replay(rows: &SledRows, state: &StateKeys, dir: &Path) -> Result<Option<u64>, OpenError> {
+    let known = commits(&rows.db)?;
+    let (_, seen) = Witness::open(dir)?;
+    let Some(found) = Journal::recover(dir, state, known)? else {
+        return Ok(None);
+    };
+    if found.commits < seen {
+        return Ok(None);
+    }
+    if found.commits > known {
+        let (generation, key) = state.current();
+        let target = Target {
+            rows: rows.clone(),
+            file: Arc::new(log(dir)?),
+            state: (generation, key.clone()),
+        };
+        target.write(&found.batch, found.commits, true)?;
+    }
+    Ok(Some(found.commits))
 }
 
 /// Commits that the database remembers.

@@ -1,12 +1,14 @@
 //! Changing the state key once a day, in steps small enough to run between two groups.
 //!
 //! Begin: the next generation is written to the keyfile, and rows are written under it from then
-//! on. Sweep: rows of older generations are sealed anew, a bounded batch a step, each durable.
-//! Erase: once a sweep found no more, the old salt is overwritten. A start that finds two
-//! generations in the keyfile sweeps from the beginning.
+//! on; the journal changes files, so that none needs the older one. Sweep: rows of older
+//! generations are sealed anew, a bounded batch a step, each durable. Erase: once a sweep found no
+//! more, the old salt is overwritten. A start that finds two generations in the keyfile sweeps from
+//! the beginning.
 
+use super::rows::after;
 use super::seal::{self, ROTATING};
-use super::{SledStore, after};
+use super::{SledStore, from_sled};
 use std::ops::Bound;
 use waxwing_protocol::store::{StoreError, Table};
 use waxwing_protocol::time::{DAY_S, Secs};
@@ -49,6 +51,7 @@ impl SledStore {
             }
             let begun = self.state.begin(now);
             self.io(begun)?;
+            self.begin_checkpoint()?;
         }
         if self.state.rotating() {
             self.sweep = Some(Sweep::default());
@@ -57,10 +60,12 @@ impl SledStore {
     }
 
     /// Seals a batch of rows anew; `None` when no table has more.
-    fn sweep(&self, mut sweep: Sweep) -> Result<Option<Sweep>, StoreError> {
+    fn sweep(&mut self, mut sweep: Sweep) -> Result<Option<Sweep>, StoreError> {
         let Some(table) = ROTATING.get(sweep.table) else {
             return Ok(None);
         };
+        // Nobody else writes to sled meanwhile.
+        self.reap(true)?;
         let prefix = [*table as u8];
         let from = match sweep.at.take() {
             Some(at) => Bound::Excluded(at),
@@ -68,8 +73,8 @@ impl SledStore {
         };
         let mut batch = sled::Batch::default();
         let (mut seen, mut stale) = (0, 0);
-        for row in self.db.range((from, after(&prefix))).take(STEP_ROWS) {
-            let (stored_key, head) = self.sled(row)?;
+        for row in self.rows.db.range((from, after(&prefix))).take(STEP_ROWS) {
+            let (stored_key, head) = self.tried(row.map_err(|error| from_sled(&error)))?;
             if seal::generation(&head) != Some(self.state.current().0) {
                 match self.reseal(&mut batch, *table, &stored_key, &head) {
                     Ok(()) => stale += 1,
@@ -77,14 +82,16 @@ impl SledStore {
                     Err(StoreError::Damaged(table)) => {
                         tracing::warn!(?table, "a damaged row was left as it is");
                     }
-                    Err(error) => return Err(error),
+                    Err(error) => return Err(self.fail(error)),
                 }
             }
             seen += 1;
             sweep.at = Some(stored_key.to_vec());
         }
         if stale > 0 {
-            self.commit(batch)?;
+            let applied = self.rows.db.apply_batch(batch);
+            self.tried(applied.map_err(|error| from_sled(&error)))?;
+            self.tried(self.target().sync())?;
         }
         if seen < STEP_ROWS {
             sweep.table += 1;
@@ -100,9 +107,10 @@ impl SledStore {
         stored_key: &[u8],
         head: &[u8],
     ) -> Result<(), StoreError> {
-        let plain = self.open_row(table, stored_key, head)?;
-        let sealed = self.keys.seal(&self.state, table, stored_key, &plain);
+        let plain = self.rows.open(&self.state, table, stored_key, head)?;
+        let current = self.state.current();
+        let sealed = self.rows.keys.seal(current, table, stored_key, &plain);
         // As long as before: every further piece is replaced by one of the same number.
-        self.stage_sealed(batch, stored_key.to_vec(), &sealed)
+        self.rows.stage(batch, stored_key.to_vec(), &sealed)
     }
 }

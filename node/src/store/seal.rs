@@ -9,7 +9,7 @@ use super::state_key::StateKeys;
 use crate::dice;
 use waxwing_protocol::crypto::derive::{DB_KEYS, DB_TABLE, expand};
 use waxwing_protocol::crypto::hash::hmac;
-use waxwing_protocol::crypto::seal::{TAG_BYTES, open_x, seal_x};
+use waxwing_protocol::crypto::seal::{open_x, seal_x};
 use waxwing_protocol::private::{Bytes, Secret};
 use waxwing_protocol::store::Table;
 
@@ -33,12 +33,6 @@ pub(super) const ROTATING: [Table; 4] = [
 pub(super) struct Keys {
     blind: Secret<32>,
     tables: Vec<Secret<32>>,
-}
-
-/// Bytes that the seal adds to a value.
-pub(super) const fn overhead(table: Table) -> usize {
-    let generation = if table.rotates() { GENERATION_BYTES } else { 0 };
-    generation + NONCE_BYTES + TAG_BYTES
 }
 
 impl Keys {
@@ -65,16 +59,15 @@ impl Keys {
         key
     }
 
-    /// Seals a value for its place.
+    /// Seals a value for its place; tables that rotate under this generation's key.
     pub(super) fn seal(
         &self,
-        state: &StateKeys,
+        (generation, key): (u32, &Secret<32>),
         table: Table,
         stored_key: &[u8],
         plain: &[u8],
     ) -> Vec<u8> {
         if table.rotates() {
-            let (generation, key) = state.current();
             seal(key, &generation.to_be_bytes(), stored_key, plain)
         } else {
             seal(&self.tables[table as usize], &[], stored_key, plain)

@@ -3,6 +3,7 @@ use crate::dice;
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
+use waxwing_protocol::store::Table;
 use waxwing_protocol::time::DAY_S;
 
 /// A home whose place outlives the stores opened in it.
@@ -35,7 +36,7 @@ impl Home {
     /// Every stored row as it is on disk.
     fn raw(&self) -> Vec<(sled::IVec, sled::IVec)> {
         let store = self.open();
-        store.db.iter().map(Result::unwrap).collect()
+        store.rows.db.iter().map(Result::unwrap).collect()
     }
 }
 
@@ -99,6 +100,107 @@ fn nothing_stored_is_in_the_clear_or_long_enough_to_leave_the_log() {
     }
 }
 
+/// The home as a crash at this moment leaves it.
+fn crashed(home: &Home) -> Home {
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let to = to.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                copy(&entry.path(), &to);
+            } else {
+                fs::copy(entry.path(), to).unwrap();
+            }
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    copy(home.dir.path(), dir.path());
+    let place = Place {
+        db: dir.path().join("db"),
+        state_key: dir.path().join("state-key"),
+        data_key: home.place.data_key.clone(),
+    };
+    Home { dir, place }
+}
+
+#[test]
+fn a_crash_loses_nothing_that_only_the_journal_holds() {
+    let home = home();
+    let mut store = home.open();
+    put(&mut store, Table::Message, 0..5, b"in the database");
+    store.settle().unwrap();
+    put(&mut store, Table::Message, 3..8, b"in the journal");
+    put(&mut store, Table::Session, 0..2, &[4; 9_000]);
+    store
+        .apply(Batch::from([(key(Table::Message, 0), None)]))
+        .unwrap();
+    // The last commit before the crash was not yet whole: what is written over the end of the
+    // journal stands for it.
+    for torn in [false, true] {
+        let copy = crashed(&home);
+        if torn {
+            let path = copy.place.db.join(journal::FILES[1]);
+            let mut bytes = fs::read(&path).unwrap();
+            let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+            bytes[end + 1..end + 30].fill(9);
+            fs::write(path, bytes).unwrap();
+        }
+        for _ in 0..2 {
+            let store = copy.open();
+            let get = |n| store.get(&key(Table::Message, n)).unwrap();
+            assert_eq!(get(0), None);
+            assert_eq!(*get(2).unwrap(), b"in the database");
+            for n in 3..8 {
+                assert_eq!(*get(n).unwrap(), b"in the journal");
+            }
+            assert_eq!(
+                *store.get(&key(Table::Session, 1)).unwrap().unwrap(),
+                [4; 9_000]
+            );
+        }
+    }
+    // A record that was acknowledged and does not open is damage, not an end.
+    let copy = crashed(&home);
+    let path = copy.place.db.join(journal::FILES[1]);
+    let mut bytes = fs::read(&path).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[end] ^= 1;
+    fs::write(path, bytes).unwrap();
+    let opened = open(&copy.place, NOW);
+    assert!(matches!(opened, Err(OpenError::Quarantined { .. })));
+}
+
+#[test]
+fn rows_are_the_same_before_while_and_after_they_go_to_the_database() {
+    let home = home();
+    let mut store = home.open();
+    let mut model = MemoryStore::default();
+    // Enough for the journal to change files a few times.
+    for round in 0..60u32 {
+        let batch: Batch = (0..40)
+            .map(|n| {
+                let n = (n * 7 + round) % 90;
+                let value = Bytes::new(vec![round as u8; 9_000 * (n as usize % 2)]);
+                (key(Table::Message, n), (n % 5 > 0).then_some(value))
+            })
+            .collect();
+        store.apply(batch.clone()).unwrap();
+        model.apply(batch).unwrap();
+        let mut span = Span::all(Table::Message, *b"scope of a person", 25);
+        assert_eq!(store.scan(&span), model.scan(&span));
+        span = span.backwards();
+        assert_eq!(store.scan(&span), model.scan(&span));
+        let key = key(Table::Message, round);
+        assert_eq!(store.get(&key), model.get(&key));
+    }
+    assert!(store.journal.bytes() > journal::FULL_BYTES);
+    drop(store);
+    let store = home.open();
+    let span = Span::all(Table::Message, *b"scope of a person", 99);
+    assert_eq!(store.scan(&span), model.scan(&span));
+}
+
 #[test]
 fn deleted_and_shortened_rows_leave_no_pieces() {
     let home = home();
@@ -119,14 +221,16 @@ fn a_row_opens_only_in_its_place() {
     let home = home();
     let mut store = home.open();
     put(&mut store, Table::Contact, 1..3, b"value");
+    store.settle().unwrap();
     let at = |n: u32| {
         store
+            .rows
             .keys
             .stored_key(Table::Contact, b"scope of a person", &n.to_be_bytes())
     };
     let (one, two) = (at(1), at(2));
-    let moved = store.db.get(&one).unwrap().unwrap();
-    store.db.insert(two, moved).unwrap();
+    let moved = store.rows.db.get(&one).unwrap().unwrap();
+    store.rows.db.insert(two, moved).unwrap();
     drop(store);
     let store = home.open();
     assert!(store.get(&key(Table::Contact, 1)).unwrap().is_some());
@@ -210,6 +314,8 @@ fn a_database_that_lost_commits_does_not_open() {
     let mut store = home.open();
     put(&mut store, Table::Message, 0..10, b"new");
     drop(store);
+    // The journal begins anew: it could give back what the database lost.
+    drop(home.open());
     open::released(&home.place.db).unwrap();
     fs::write(&file, old).unwrap();
     for entry in fs::read_dir(&home.place.db).unwrap() {
@@ -317,7 +423,7 @@ fn rotation_survives_a_crash_after_every_step() {
         assert!(store.get(&key(Table::Session, ROWS + 1)).unwrap().is_some());
         for table in seal::ROTATING {
             let prefix = [table as u8];
-            for row in store.db.scan_prefix(prefix) {
+            for row in store.rows.db.scan_prefix(prefix) {
                 assert_eq!(seal::generation(&row.unwrap().1), Some(2));
             }
         }
@@ -329,10 +435,13 @@ fn a_damaged_row_stops_no_rotation() {
     let home = home();
     let mut store = home.open();
     put(&mut store, Table::Session, 0..3, b"value");
-    let stored = store
-        .keys
-        .stored_key(Table::Session, b"scope of a person", &1u32.to_be_bytes());
-    store.db.insert(stored, &[0; 60][..]).unwrap();
+    store.settle().unwrap();
+    let stored =
+        store
+            .rows
+            .keys
+            .stored_key(Table::Session, b"scope of a person", &1u32.to_be_bytes());
+    store.rows.db.insert(stored, &[0; 60][..]).unwrap();
     while store.maintain(NOW + DAY_S).unwrap() {}
     drop(store);
     let store = home.open();

@@ -82,6 +82,8 @@ labels! {
     DB_TABLE = "wx1/db/tree";
     /// Key of rotating state.
     DB_STATE = "wx1/db/state";
+    /// Key of one turn of a store's journal.
+    DB_JOURNAL = "wx1/db/journal";
     /// Names a closed receiving chain among the letters seen. Local.
     CLOSED_CHAIN = "wx1/local/closed";
     /// Fingerprint of a command under an idempotency key. Local.

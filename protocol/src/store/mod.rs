@@ -4,10 +4,12 @@
 //! stays in the clear and keeps its order, so nothing that names or keys a person belongs in it.
 
 mod memory;
+mod span;
 mod tables;
 mod tx;
 
 pub use memory::MemoryStore;
+pub use span::{BatchLayer, Layer, LayerRow, Span, merge};
 pub use tables::Table;
 pub use tx::Tx;
 
@@ -16,79 +18,45 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// Where a row lives.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+/// Where a row lives: kind of row; what it belongs to (blinded on disk, compared for equality only);
+/// its position there (plain on disk, ordered).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Key {
-    /// Kind of row.
-    pub table: Table,
-    /// What the row belongs to; blinded on disk, compared for equality only.
-    pub scope: Vec<u8>,
-    /// Position within the scope; plain on disk, ordered.
-    pub suffix: Vec<u8>,
+    table: Table,
+    scope_bytes: usize,
+    /// Scope and suffix: keys are compared and copied all the time.
+    bytes: Vec<u8>,
 }
 
 impl Key {
     /// A key of three parts.
-    pub fn new(table: Table, scope: impl Into<Vec<u8>>, suffix: impl Into<Vec<u8>>) -> Self {
+    pub fn new(table: Table, scope: impl AsRef<[u8]>, suffix: impl AsRef<[u8]>) -> Self {
+        let (scope, suffix) = (scope.as_ref(), suffix.as_ref());
         Self {
             table,
-            scope: scope.into(),
-            suffix: suffix.into(),
+            scope_bytes: scope.len(),
+            bytes: [scope, suffix].concat(),
         }
     }
 
     /// The only row of its scope.
-    pub fn one(table: Table, scope: impl Into<Vec<u8>>) -> Self {
-        Self::new(table, scope, Vec::new())
+    pub fn one(table: Table, scope: impl AsRef<[u8]>) -> Self {
+        Self::new(table, scope, [])
     }
-}
 
-/// A run of rows of one scope, in order of their suffix.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Span {
     /// Kind of row.
-    pub table: Table,
-    /// The one scope that is scanned.
-    pub scope: Vec<u8>,
-    /// First suffix, inclusive; empty means from the start.
-    pub from: Vec<u8>,
-    /// Last suffix, exclusive; `None` means to the end.
-    pub to: Option<Vec<u8>>,
-    /// At most so many rows.
-    pub limit: usize,
-    /// From the end backwards.
-    pub reverse: bool,
-}
-
-impl Span {
-    /// All rows of a scope, at most `limit`.
-    pub fn all(table: Table, scope: impl Into<Vec<u8>>, limit: usize) -> Self {
-        Self {
-            table,
-            scope: scope.into(),
-            from: Vec::new(),
-            to: None,
-            limit,
-            reverse: false,
-        }
+    pub fn table(&self) -> Table {
+        self.table
     }
 
-    /// Starting at a suffix, inclusive.
-    pub fn from(mut self, suffix: impl Into<Vec<u8>>) -> Self {
-        self.from = suffix.into();
-        self
+    /// What the row belongs to.
+    pub fn scope(&self) -> &[u8] {
+        &self.bytes[..self.scope_bytes]
     }
 
-    /// Ending before a suffix.
-    pub fn until(mut self, suffix: impl Into<Vec<u8>>) -> Self {
-        self.to = Some(suffix.into());
-        self
-    }
-
-    /// From the end backwards.
-    pub fn backwards(mut self) -> Self {
-        self.reverse = true;
-        self
+    /// Position within the scope.
+    pub fn suffix(&self) -> &[u8] {
+        &self.bytes[self.scope_bytes..]
     }
 }
 
@@ -144,7 +112,7 @@ pub trait ReadExt: Read {
     /// [`StoreError`] if the disk fails or the row is damaged.
     fn row<T: for<'b> minicbor::Decode<'b, ()>>(&self, key: &Key) -> Result<Option<T>, StoreError> {
         self.get(key)?
-            .map(|bytes| decode(key.table, &bytes))
+            .map(|bytes| decode(key.table(), &bytes))
             .transpose()
     }
 

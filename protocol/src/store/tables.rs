@@ -2,7 +2,7 @@
 
 /// Kind of row; the first byte of its stored key.
 #[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, minicbor::Encode, minicbor::Decode,
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, minicbor::Encode, minicbor::Decode,
 )]
 #[cbor(index_only)]
 #[repr(u8)]

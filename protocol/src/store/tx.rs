@@ -1,11 +1,9 @@
 //! A transaction: reads fall through to the store, writes gather into one batch.
 
-use super::memory::{bounds, is_empty};
-use super::{Batch, Key, Read, ReadExt, Rows, Span, StoreError};
+use super::span::PageLayer;
+use super::{Batch, BatchLayer, Key, Layer, Read, ReadExt, Rows, Span, StoreError, merge};
 use crate::private::Bytes;
 use crate::wire::codec::encode_secret;
-use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
 
 /// An overlay on a store. Nothing is written until its batch is applied.
 pub struct Tx<'a> {
@@ -95,51 +93,15 @@ impl Read for Tx<'_> {
     }
 
     fn scan(&self, span: &Span) -> Result<Rows, StoreError> {
-        if is_empty(span) {
+        if span.is_empty() {
             return Ok(Rows::new());
         }
-        let mine: Vec<_> = self.writes.range(bounds(span)).collect();
-        if mine.is_empty() {
+        let mut mine = BatchLayer::new(&self.writes, span);
+        if mine.suffix().is_none() {
             return self.base.scan(span);
         }
-        // Each of our rows can hide at most one of the store's.
-        let wider = Span {
-            limit: span.limit.saturating_add(mine.len()),
-            ..span.clone()
-        };
-        let mut merged: BTreeMap<Vec<u8>, Bytes> = self.base.scan(&wider)?.into_iter().collect();
-        let short = merged.len() < wider.limit;
-        let edge = if span.reverse {
-            merged.keys().next()
-        } else {
-            merged.keys().last()
-        }
-        .cloned();
-        for (key, value) in mine {
-            // Beyond the last row that the store gave there may be others of its own.
-            let covered = short
-                || edge.as_ref().is_none_or(|edge| {
-                    if span.reverse {
-                        key.suffix >= *edge
-                    } else {
-                        key.suffix <= *edge
-                    }
-                });
-            match value {
-                Some(value) if covered => {
-                    merged.insert(key.suffix.clone(), value.clone());
-                }
-                Some(_) => {}
-                None => {
-                    merged.remove(&key.suffix);
-                }
-            }
-        }
-        Ok(if span.reverse {
-            merged.into_iter().rev().take(span.limit).collect()
-        } else {
-            merged.into_iter().take(span.limit).collect()
-        })
+        let mut base = PageLayer::new(self.base, span)?;
+        merge(&mut [&mut mine, &mut base], span.reverse, span.limit)
     }
 }
 
@@ -148,6 +110,7 @@ mod tests {
     use super::super::{MemoryStore, Store, Table};
     use super::*;
     use alloc::vec;
+    use alloc::vec::Vec;
 
     fn key(n: u8) -> Key {
         Key::new(Table::Meta, *b"s", [n])

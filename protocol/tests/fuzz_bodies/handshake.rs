@@ -145,7 +145,8 @@ pub fn handshake_receive(data: &[u8]) {
     // A second time it is known again: nothing is made twice.
     let sessions = |node: &Node| {
         let rows = node.store.iter();
-        rows.filter(|(key, _)| key.table == Table::Session).count()
+        rows.filter(|(key, _)| key.table() == Table::Session)
+            .count()
     };
     let first = sessions(&bob);
     assert!(first <= 1);

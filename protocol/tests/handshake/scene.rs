@@ -122,7 +122,7 @@ impl Scene {
 
 pub fn count(node: &Node, table: Table) -> usize {
     let rows = node.store.iter();
-    rows.filter(|(key, _)| key.table == table).count()
+    rows.filter(|(key, _)| key.table() == table).count()
 }
 
 pub fn notices(node: &Node, wanted: &str) -> usize {

@@ -129,7 +129,7 @@ impl Scene {
     pub fn owes(&self, mid: &Mid) -> bool {
         let mut rows = self.bob.store.iter();
         rows.any(|(key, value)| {
-            key.table == Table::ReceiptDue && value.windows(16).any(|part| part == mid.0)
+            key.table() == Table::ReceiptDue && value.windows(16).any(|part| part == mid.0)
         })
     }
 }

@@ -78,9 +78,9 @@ fn no_suffix_of_a_key_names_anybody() {
     for person in &world.people {
         for (key, _) in person.store.iter() {
             for (what, bytes) in &planted {
-                let table = key.table;
+                let table = key.table();
                 assert!(
-                    !holds(&key.suffix, bytes),
+                    !holds(key.suffix(), bytes),
                     "{what} in a suffix of {table:?}"
                 );
             }
