@@ -49,7 +49,7 @@ fn found(node: &Node, text: &str) -> usize {
 fn rows(node: &Node) -> BTreeMap<Table, usize> {
     let mut rows = BTreeMap::new();
     for (key, _) in node.store.iter() {
-        *rows.entry(key.table).or_default() += 1;
+        *rows.entry(key.table()).or_default() += 1;
     }
     rows
 }

@@ -166,7 +166,15 @@ fn draw(world: &mut World, dice: &mut Dice, storm: &Storm, step: u32) -> Step {
         dice.index(EMOJI.len()),
     );
     match kind {
-        0..50 => say,
+        0..46 => say,
+        46 => Step::Name {
+            by,
+            whom: other,
+            name: format!("friend {step}"),
+        },
+        47 | 48 => Step::Clear { by, with: other },
+        49 if storm.quarrels => Step::Remove { by, whom: other },
+        49 => say,
         50..58 => Step::Read { by, of: other },
         58..66 => match known_message(world, by, pick) {
             Some(to) => Step::React {

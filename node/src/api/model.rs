@@ -13,7 +13,9 @@ mod process;
 mod talk;
 
 pub use changes::{Change, Event};
-pub use contacts::{MuteRequest, Notice, NoticeList, RenameRequest, Safety, VerifyRequest};
+pub use contacts::{
+    MuteRequest, Notice, NoticeList, Removed, RenameRequest, Safety, VerifyRequest,
+};
 pub use kinds::{Account, DeviceId, MessageId, PeerId, Time};
 pub use own::{Disk, Id, Invite, InviteRequest, ReadyLine, Status, Words, WordsWritten};
 pub use people::{

@@ -8,6 +8,7 @@ use crate::feed::changes::{self, ChangeKind};
 use crate::feed::view::MessageRow;
 use crate::feed::{erase, notices};
 use crate::id::DeviceId;
+use crate::identity::account::address;
 use crate::identity::contact::{self, Clearing, ContactNo, ContactRow, INVITER};
 use crate::identity::device::account_key;
 use crate::identity::list::{AccountRow, DeviceList};
@@ -113,7 +114,10 @@ pub(super) fn remove(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
         ak: contact.ak,
     })?;
     more_of_removed(cx, no, devices)?;
-    Ok(Ok(contact_answer(&contact)))
+    Ok(Ok(Answer::Removed {
+        address: address(&contact.account, &contact.ak),
+        name: contact.name,
+    }))
 }
 
 /// Every device of a contact that rows may be there for.

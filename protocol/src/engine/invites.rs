@@ -7,7 +7,7 @@ use crate::crypto::agree::AgreeKey;
 use crate::discovery::invite::{
     self, Floor, Invite, InviteGet, InviteObjects, InvitePlain, InviteRow,
 };
-use crate::feed::body::kind;
+use crate::feed::body::{Body, Profile, kind};
 use crate::feed::changes::ChangeKind;
 use crate::frame::Frame;
 use crate::id::{Fixed, Mid, Peer, peer_of_addr};
@@ -20,6 +20,7 @@ use crate::limits::{ADDRS_MAX, INVITE_ADDRS, INVITE_LIFE_S_MAX, INVITE_USES_MAX,
 use crate::outbox::{self, Cx, What};
 use crate::output::{Answer, Output, RefusalKind};
 use crate::private::Secret;
+use crate::session;
 use crate::store::{ReadExt, StoreError};
 use crate::time::{MINUTE_S, Secs, secs};
 use alloc::format;
@@ -283,12 +284,23 @@ pub(super) fn take_objects(
     contact::drop_device(cx.tx, no, &INVITER);
     contact::bind_peer(cx.tx, from, no, &bundle.device);
     let note = Some(contact.note.clone()).filter(|note| !note.is_empty());
-    let mid = Mid::random(cx.at.rng);
-    let profile = What::Current {
-        kind: kind::PROFILE,
-        note,
-    };
-    outbox::enqueue(cx, no, &bundle.device, mid, profile)?;
+    if contact.state == ContactState::Connected
+        && let Some(mut row) = session::load(cx.tx, &session)?
+    {
+        // Ahead of what waits: earlier letters with the same messages may yet be receipted, and then
+        // nothing else would bring the new session to the other side again.
+        let name = cx.own.name.clone();
+        let body = Body::Profile(Profile { name, note });
+        outbox::enqueue_first(cx, &contact, &bundle.device, &mut row, &body)?;
+        session::save(cx.tx, &row);
+    } else {
+        let mid = Mid::random(cx.at.rng);
+        let profile = What::Current {
+            kind: kind::PROFILE,
+            note,
+        };
+        outbox::enqueue(cx, no, &bundle.device, mid, profile)?;
+    }
     let mid = Mid::random(cx.at.rng);
     let peer_ids = What::Current {
         kind: kind::PEER_IDS,

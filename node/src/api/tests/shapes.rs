@@ -109,6 +109,7 @@ fn me_and_a_contact() {
         doubted: false,
         muted: true,
         muted_until: Some(AT),
+        clearing: false,
         reach: Some(Reach::Direct),
         last_seen: Some(AT),
         unread: 2,
@@ -116,7 +117,7 @@ fn me_and_a_contact() {
     };
     assert_eq!(
         json(&convert::contact(view.clone())),
-        r#"{"name":"bob","account":"wax1b","state":"connected","verified":false,"verify_again":false,"muted":true,"muted_until":"2026-11-23T10:00:00.123Z","reach":"direct","last_seen":"2026-11-23T10:00:00.123Z","unread":2,"peer":null}"#
+        r#"{"name":"bob","account":"wax1b","state":"connected","verified":false,"verify_again":false,"muted":true,"muted_until":"2026-11-23T10:00:00.123Z","clearing":false,"reach":"direct","last_seen":"2026-11-23T10:00:00.123Z","unread":2,"peer":null}"#
     );
     let away = convert::contact(ContactView {
         reach: None,
