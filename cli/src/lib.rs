@@ -8,6 +8,7 @@ pub mod client;
 pub mod cmd;
 pub mod error;
 pub mod events;
+pub mod history;
 pub mod out;
 mod secret;
 pub mod settings;

@@ -9,6 +9,7 @@ mod commands;
 mod contacts;
 mod erase;
 mod handshake;
+mod import;
 mod invites;
 mod letters;
 mod pack;

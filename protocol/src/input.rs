@@ -1,5 +1,6 @@
 //! Everything that can happen to the engine.
 
+use crate::feed::past::Past;
 use crate::id::{Mid, Peer};
 pub use crate::identity::contact::Reach;
 use crate::time::{Millis, Secs};
@@ -298,6 +299,17 @@ pub enum Command {
         /// The safety number that was compared; `None` takes the mark back.
         #[n(1)]
         compared: Option<String>,
+    },
+    /// Take in messages of the past: of another home, or of an earlier one. Those that are there
+    /// already are left as they are; nothing is sent, nothing is unread.
+    #[n(20)]
+    Import {
+        /// With whom they were said.
+        #[n(0)]
+        contact: String,
+        /// At most [`crate::limits::IMPORT_MAX`].
+        #[n(1)]
+        messages: Vec<Past>,
     },
     /// The recovery words are on paper: erase them from the home.
     #[n(10)]

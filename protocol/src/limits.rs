@@ -184,6 +184,9 @@ pub const SEARCH_DEFAULT: usize = 50;
 /// Characters of what is searched for.
 pub const SEARCH_CHARS_MAX: usize = 256;
 
+/// Messages that one command takes in from another home.
+pub const IMPORT_MAX: usize = 256;
+
 // ---- change log and agenda ----
 
 /// Rows of the change log.

@@ -114,9 +114,36 @@ pub enum Answer {
         #[n(1)]
         address: String,
     },
+    /// What came of messages that were to be taken in.
+    #[n(10)]
+    Imported {
+        /// So many are here now.
+        #[n(0)]
+        added: u32,
+        /// So many were here already.
+        #[n(1)]
+        there: u32,
+        /// Those that no home can hold.
+        #[n(2)]
+        refused: Vec<Unfit>,
+    },
     /// Nothing more to say.
     #[n(5)]
     Done,
+}
+
+/// A message that was not taken in.
+#[derive(Clone, PartialEq, Eq, Debug, minicbor::Encode, minicbor::Decode)]
+pub struct Unfit {
+    /// Which of those in the command.
+    #[n(0)]
+    pub index: u32,
+    /// Snake-case word.
+    #[n(1)]
+    pub code: String,
+    /// One sentence.
+    #[n(2)]
+    pub message: String,
 }
 
 /// Why a command was refused; decides the exit code.

@@ -17,6 +17,8 @@ mod hashing;
 mod kem;
 #[path = "wycheproof/kem_cross.rs"]
 mod kem_cross;
+#[path = "wycheproof/rfc.rs"]
+mod rfc;
 #[path = "wycheproof/verdict.rs"]
 mod verdict;
 #[path = "wycheproof/xdh.rs"]

@@ -428,6 +428,7 @@ fn word(command: &Command) -> &'static str {
         Command::Mute { .. } => "mute",
         Command::Clear { .. } => "clear",
         Command::Remove { .. } => "remove",
+        Command::Import { .. } => "import",
         Command::WordsWritten => "words",
     }
 }

@@ -158,7 +158,7 @@ impl Room<'_> {
                 self.show_notice(notice)?;
             }
             self.show(message)?;
-            if !message.mine && message.state == State::Delivered {
+            if !message.mine && !message.imported && message.state == State::Delivered {
                 unread = Some(message.id.clone());
             }
         }
@@ -282,7 +282,7 @@ impl Room<'_> {
                 self.wipe();
                 self.show(message)?;
                 self.ask();
-                if !message.mine && message.state == State::Delivered {
+                if !message.mine && !message.imported && message.state == State::Delivered {
                     self.mark(message.id.clone()).await?;
                 }
             }

@@ -9,7 +9,9 @@ pub mod config;
 pub mod contacts;
 pub mod demo;
 pub mod doctor;
+pub mod export;
 pub mod id;
+pub mod import;
 pub mod invite;
 pub mod keep;
 pub mod log_level;
@@ -78,6 +80,8 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Delete(args) => amend::delete(args, context).await,
         Command::Read(args) => read::run(args, context).await,
         Command::Search(args) => search::run(args, context).await,
+        Command::Export(args) => export::run(args, context).await,
+        Command::Import(args) => import::run(args, context).await,
         Command::Chat(args) => chat::run(args, context).await,
         Command::Watch(args) => watch::run(args, context).await,
         Command::Why(args) => why::run(args, context).await,

@@ -103,7 +103,7 @@ pub async fn run(args: Read, context: &Context) -> Result<(), CliError> {
 }
 
 fn is_unread(message: &Message) -> bool {
-    !message.mine && message.state == State::Delivered
+    !message.mine && !message.imported && message.state == State::Delivered
 }
 
 fn last_unread(messages: &[Message]) -> Option<&str> {

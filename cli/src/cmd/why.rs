@@ -282,6 +282,7 @@ mod tests {
             edited: false,
             expires_at: None,
             muted: false,
+            imported: false,
         }
     }
 

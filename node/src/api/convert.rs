@@ -158,6 +158,7 @@ pub fn message(view: MessageView) -> model::Message {
         edited: view.edited,
         expires_at: view.expires_at.map(rfc3339),
         muted: view.muted,
+        imported: view.imported,
     }
 }
 

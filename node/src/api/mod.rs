@@ -12,6 +12,7 @@ mod extract;
 mod guard;
 pub mod model;
 mod openapi;
+mod past;
 mod problem;
 mod process;
 mod routes;

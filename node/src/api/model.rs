@@ -6,6 +6,7 @@
 
 mod changes;
 mod contacts;
+mod history;
 mod kinds;
 mod own;
 mod people;
@@ -15,6 +16,10 @@ mod talk;
 pub use changes::{Change, Event};
 pub use contacts::{
     MuteRequest, Notice, NoticeList, Removed, RenameRequest, Safety, VerifyRequest,
+};
+pub use history::{
+    HistoryBody, HistoryEdit, HistoryMessage, HistoryPage, HistoryReaction, ImportRequest,
+    Imported, Unfit,
 };
 pub use kinds::{Account, DeviceId, MessageId, PeerId, Time};
 pub use own::{Disk, Id, Invite, InviteRequest, ReadyLine, Status, Words, WordsWritten};

@@ -2,6 +2,7 @@
 
 mod contacts;
 mod find;
+mod history;
 mod own;
 mod people;
 mod talk;
@@ -56,6 +57,8 @@ pub(super) fn table() -> Table {
         .route(Scope::Send, routes!(talk::edit))
         .route(Scope::Send, routes!(talk::delete))
         .route(Scope::Read, routes!(talk::why))
+        .route(Scope::Read, routes!(history::history))
+        .route(Scope::Admin, routes!(history::import))
         .route(Scope::Read, routes!(find::search))
         .route(Scope::Read, routes!(events::events))
         .route(Scope::Admin, routes!(process::stop))

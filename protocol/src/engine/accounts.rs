@@ -26,9 +26,19 @@ pub(super) fn keep_account(
     let damaged = |_| StoreError::Damaged(Table::Account);
     let before = cx.tx.row::<AccountRow>(&account_key(&chain.account))?;
     let (row, merge) = merged(cx, genesis, statement, list, chain)?;
-    if merge == Merge::Fork {
-        let text = "two device lists of one version were signed: a key may be cloned";
-        cx.notice(Some(contact.no), "device_list_fork", text)?;
+    let alarm = match merge {
+        Merge::Fork => Some((
+            "device_list_fork",
+            "two device lists of one version were signed: a key may be cloned",
+        )),
+        Merge::RootFork => Some((
+            "root_fork",
+            "two statements of one epoch were signed: somebody else may have the recovery words",
+        )),
+        Merge::Same | Merge::Newer | Merge::Older => None,
+    };
+    if let Some((code, text)) = alarm {
+        cx.notice(Some(contact.no), code, text)?;
     }
     let stored = row.chain().map_err(damaged)?;
     contact.list = Some(stored.list_ref);

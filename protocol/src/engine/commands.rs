@@ -1,6 +1,6 @@
 //! A user's wishes.
 
-use super::{Outcome, admit, amend, answers, contacts, erase, invites, pack, refuse};
+use super::{Outcome, admit, amend, answers, contacts, erase, import, invites, pack, refuse};
 use crate::discovery::invite::{self, BadLink, Invite};
 use crate::feed::body::{Body, Receipt, Text, TypedBody, kind};
 use crate::feed::changes::ChangeKind;
@@ -99,6 +99,7 @@ fn act(cx: &mut Cx<'_, '_, '_>, command: Command) -> Outcome<Answer> {
         Command::React { to, emoji } => amend::react(cx, to, emoji),
         Command::Edit { of, text } => amend::edit(cx, of, text),
         Command::Delete { of } => amend::delete(cx, of),
+        Command::Import { contact, messages } => import::import(cx, &contact, messages),
         Command::MarkRead { name, upto } => mark_read(cx, &name, upto),
         Command::WordsWritten => {
             device::erase_words(cx.tx);

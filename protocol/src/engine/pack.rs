@@ -61,6 +61,15 @@ pub(super) fn came(cx: &mut Cx<'_, '_, '_>, contact: &ContactRow) -> Result<(), 
     begin(cx)
 }
 
+/// Several messages came at once.
+pub(super) fn many_came(cx: &mut Cx<'_, '_, '_>, contact: &ContactRow) -> Result<(), StoreError> {
+    let fresh = contact.packed.as_ref().map_or(0, |packed| packed.fresh);
+    if fresh < ASK_EVERY || cx.tx.row::<PackRow>(&pack_key())?.is_some() {
+        return Ok(());
+    }
+    begin(cx)
+}
+
 /// Begins at the first contact, whatever an earlier run of the node had planned: its clock may
 /// have been another one.
 pub(super) fn start(cx: &mut Cx<'_, '_, '_>) -> Result<(), StoreError> {

@@ -70,7 +70,8 @@ fn forget_ids(tx: &mut Tx<'_>, no: ContactNo, span: &Span) -> Result<bool, Store
     let more = rows.len() == SWEEP_ROWS;
     for (suffix, mine) in rows {
         if let Some(mid) = suffix.get(8..).and_then(Mid::from_slice) {
-            view::forget_id(tx, no, &mid, mine)?;
+            // It may have been taken in again from a copy.
+            view::forget_erased(tx, no, &mid, mine)?;
         }
         tx.delete(Key::new(Table::Cleared, no.to_be_bytes(), suffix));
     }

@@ -5,5 +5,6 @@ pub mod body;
 pub mod changes;
 pub mod erase;
 pub mod notices;
+pub mod past;
 pub mod segments;
 pub mod view;

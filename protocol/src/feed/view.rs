@@ -118,6 +118,9 @@ pub struct MessageRow {
     /// Newest cursor of the change log when it was inserted.
     #[n(15)]
     pub arrival: Option<u64>,
+    /// When it was taken in from another home: it was never sent or received here.
+    #[n(17)]
+    pub imported: Option<Millis>,
 }
 
 /// Bytes of an order key.
@@ -360,6 +363,27 @@ pub fn erase(tx: &mut Tx<'_>, contact: &mut ContactRow, order: &[u8], row: &mut 
     tx.delete(message_key(contact.no, order));
 }
 
+/// Forgets the id of a message whose row is gone.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn forget_erased(
+    tx: &mut Tx<'_>,
+    no: ContactNo,
+    mid: &Mid,
+    mine: bool,
+) -> Result<(), StoreError> {
+    let places = places(tx, mid)?.into_iter();
+    let mut here = places.filter(|place| place.no == no && place.mine == mine);
+    let Some(place) = here.next() else {
+        return Ok(());
+    };
+    match get(tx, no, &place.order)? {
+        Some(_) => Ok(()),
+        None => forget_id(tx, no, mid, mine),
+    }
+}
+
 /// Forgets the id of a message.
 ///
 /// # Errors
@@ -398,6 +422,7 @@ impl MessageRow {
             deleted_at: None,
             unread: None,
             arrival: None,
+            imported: None,
         }
     }
 

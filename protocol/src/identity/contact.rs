@@ -563,6 +563,47 @@ mod tests {
         }
     }
 
+    /// Each side adds sessions in the order in which it learned of them.
+    #[test]
+    fn both_sides_send_on_the_same_session_whatever_came_first() {
+        let session = |id: u8, born, th2: u8| SessionRef {
+            id: Fixed([id; 8]),
+            born,
+            th2: Fixed([th2; 32]),
+            ready: true,
+            broken: false,
+            k_mbx: Secret::new([0; 32]),
+            k_exp: Secret::new([0; 32]),
+            made_at: 0,
+        };
+        let all = [
+            session(1, 5, 1),
+            session(2, 7, 9),
+            session(3, 7, 4),
+            session(4, 6, 0),
+        ];
+        let sending = |sessions: Vec<SessionRef>| {
+            let row = DeviceRow {
+                sessions,
+                ..DeviceRow::default()
+            };
+            row.sending().map(|s| s.id.0[0])
+        };
+        for turn in 0..all.len() {
+            let mut sessions = all.to_vec();
+            sessions.rotate_left(turn);
+            assert_eq!(sending(sessions.clone()), Some(3));
+            sessions.reverse();
+            assert_eq!(sending(sessions.clone()), Some(3));
+            // One that is not ready here, or was named broken, is passed over.
+            for session in &mut sessions {
+                (session.ready, session.broken) = (session.id.0[0] != 3, session.id.0[0] == 2);
+            }
+            assert_eq!(sending(sessions), Some(4));
+        }
+        assert_eq!(sending(Vec::new()), None);
+    }
+
     #[test]
     fn clashing_names_are_counted_whatever_their_case() {
         let store = MemoryStore::default();

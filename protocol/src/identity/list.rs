@@ -193,6 +193,9 @@ pub enum Merge {
     Older,
     /// Two lists of one version: somebody signs twice. The smaller hash stays.
     Fork,
+    /// Two statements of one epoch: somebody else has the root. That of the smaller hash stays,
+    /// with its list.
+    RootFork,
 }
 
 impl AccountRow {
@@ -264,14 +267,20 @@ impl AccountRow {
                 }
             }
         }
+        // The statement decides first: a list counts among those of its own statement only.
+        let same_epoch = chain.list_ref.epoch == mine.list_ref.epoch;
+        let (mine_root, new_root) = (self.statement.hash16(), statement.hash16());
+        let root_fork = same_epoch && mine_root != new_root;
         let merge = match rank(chain).cmp(&rank(&mine)) {
+            _ if root_fork => Merge::RootFork,
             core::cmp::Ordering::Greater => Merge::Newer,
             core::cmp::Ordering::Less => Merge::Older,
             core::cmp::Ordering::Equal if chain.list_ref.hash == mine.list_ref.hash => Merge::Same,
             core::cmp::Ordering::Equal => Merge::Fork,
         };
         let take = merge == Merge::Newer
-            || (merge == Merge::Fork && chain.list_ref.hash < mine.list_ref.hash);
+            || (merge == Merge::Fork && chain.list_ref.hash < mine.list_ref.hash)
+            || (merge == Merge::RootFork && new_root < mine_root);
         if take {
             self.statement = statement.clone();
             self.list = list.clone();
@@ -419,6 +428,46 @@ mod tests {
         assert_eq!(ab.list, ba.list);
         assert_eq!(ids(&ab), vec![1]);
         assert_eq!(ids(&ba), vec![1]);
+    }
+
+    /// Whoever has a copy of the root may say something else in the same epoch.
+    #[test]
+    fn two_statements_of_one_epoch_end_the_same_whichever_comes_first() {
+        let world = world();
+        let other = {
+            let root = SignKey::from_seed(Secret::new([1; 32]));
+            let ask = SignKey::from_seed(Secret::new([33; 32]));
+            let mut body: RootStatement = world.statement.peek().unwrap();
+            body.ask = ask.public();
+            World {
+                genesis: world.genesis.clone(),
+                statement: Signed::make(derive::SIG_ROOT_STATEMENT, &root, &body),
+                account: world.account,
+                ask,
+            }
+        };
+        // However far either gets with its versions.
+        let (a, b) = (
+            list(&world, 2, &[1, 7], &[5]),
+            list(&other, 9, &[1, 5], &[7]),
+        );
+        let met = |first: &World, mine, second: &World, theirs| {
+            let mut row = row(first, mine);
+            assert_eq!(merge(second, &mut row, theirs), Merge::RootFork);
+            row
+        };
+        let (ab, ba) = (met(&world, &a, &other, &b), met(&other, &b, &world, &a));
+        let smaller = if world.statement.hash16() < other.statement.hash16() {
+            (&world.statement, &a)
+        } else {
+            (&other.statement, &b)
+        };
+        for row in [ab, ba] {
+            assert_eq!((&row.statement, &row.list), smaller);
+            assert_eq!(ids(&row), vec![1], "what either revoked stays revoked");
+            // The chain that is stored is whole.
+            Chain::open(&row.genesis, &row.statement, &row.list).unwrap();
+        }
     }
 
     #[test]

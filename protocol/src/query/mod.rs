@@ -1,11 +1,13 @@
 //! Reading: what a person or a program sees. Pure functions of the store.
 
+mod history;
 mod people;
 mod search;
 mod talk;
 mod views;
 mod why;
 
+pub use history::{History, history};
 pub use people::{
     contact, contact_of, contacts, me, network_seed, notices, requests, safety, status, words,
 };

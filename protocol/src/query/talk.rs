@@ -158,6 +158,7 @@ pub(super) fn message_view(own: &OwnRow, contact: &ContactRow, row: &MessageRow)
         edited: row.edit.is_some(),
         expires_at: None,
         muted: contact.muted.is_some(),
+        imported: row.imported.is_some(),
     }
 }
 

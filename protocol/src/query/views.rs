@@ -154,6 +154,8 @@ pub struct MessageView {
     pub expires_at: Option<Millis>,
     /// The contact is muted: clients do not notify of it.
     pub muted: bool,
+    /// It was taken in from another home.
+    pub imported: bool,
 }
 
 /// One change, as `watch` shows it.

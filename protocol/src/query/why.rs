@@ -37,7 +37,15 @@ pub fn why(store: &dyn Read, id: &Mid, now: Millis) -> Result<Option<WhyView>, S
     let Some((own, contact, row)) = by_id(store, id)? else {
         return Ok(None);
     };
-    let (to, mut steps, next) = if row.mine {
+    let (to, mut steps, next) = if row.imported.is_some() {
+        // Its letters were another home's.
+        let next = NextStep {
+            at: None,
+            what: "nothing; it was imported, and its story stayed in the home it comes from".into(),
+        };
+        let to = if row.mine { contact.name } else { own.name };
+        (to, Vec::new(), Some(next))
+    } else if row.mine {
         let steps = our_story(store, &contact, &row)?;
         let next = next_step(store, &contact, &row, now)?;
         (contact.name, steps, next)

@@ -465,6 +465,25 @@ fn a_revoked_device_stays_out() {
 }
 
 #[test]
+fn a_second_statement_of_one_epoch_is_told_to_the_user() {
+    let mut scene = Scene::new(1);
+    let init = scene.forge(|_| {});
+    scene.admitted(init);
+    // Whoever has a copy of the root says that another key speaks for the account.
+    let root = scene.mallory.root.clone();
+    scene.mallory.own.ask = SignKey::from_seed(Secret::new([0x66; 32]));
+    scene.mallory.state(&root, 1, None);
+    scene.mallory.issue(|_| {});
+    let init = scene.forge(|f| {
+        (f.psk, f.opk) = (None, None);
+        f.ident.born += 1;
+    });
+    scene.hear(init);
+    assert_eq!(scene.notices("root_fork"), 1);
+    assert_eq!(scene.notices("device_list_fork"), 0);
+}
+
+#[test]
 fn a_blocked_sender_stays_out() {
     let mut scene = Scene::new(1);
     let init = scene.forge(|_| {});

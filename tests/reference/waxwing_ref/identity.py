@@ -166,7 +166,12 @@ class Known:
             self.revoked = []
         if new.epoch >= old.epoch:
             self._revoke(new)
-        if (new.epoch, new.version) > (old.epoch, old.version):
+        said, says = hash16(old.statement[0]), hash16(new.statement[0])
+        if new.epoch == old.epoch and says != said:
+            self.forked = True
+            if says < said:
+                self.chain = new
+        elif (new.epoch, new.version) > (old.epoch, old.version):
             self.chain = new
         elif (new.epoch, new.version) == (old.epoch, old.version) and new.hash != old.hash:
             self.forked = True

@@ -6,6 +6,7 @@ mod direct;
 mod e2e;
 mod golden;
 mod harness;
+mod partition;
 mod privacy;
 mod storm;
 mod tidy;

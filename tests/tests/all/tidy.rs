@@ -266,6 +266,34 @@ fn paths_named_in_the_papers_are_there() {
     assert!(gone.is_empty(), "{gone:#?}");
 }
 
+/// Tests that a line of a document names: words of three parts or more in backticks, after a path
+/// that ends in `.rs`.
+fn named_tests(line: &str) -> Vec<&str> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let words = line.split('`').skip(1).step_by(2);
+    words
+        .skip_while(|word| !word.ends_with(".rs"))
+        .filter(|word| word.matches('_').count() >= 2 && word.chars().all(plain))
+        .collect()
+}
+
+#[test]
+fn tests_named_in_the_papers_are_there() {
+    let sources = files(&["protocol", "node/src", "cli", "tests"], ".rs");
+    let (mut gone, mut found) = (Vec::new(), 0);
+    for (path, text) in files(&["docs"], ".md") {
+        for name in text.lines().flat_map(named_tests) {
+            found += 1;
+            let head = format!("fn {name}(");
+            if !sources.iter().any(|(_, source)| source.contains(&head)) {
+                gone.push(format!("{}: {name}", shown(&path)));
+            }
+        }
+    }
+    assert!(gone.is_empty(), "{gone:#?}");
+    assert!(found > 50, "only {found} found");
+}
+
 fn mapped(text: &str) -> Vec<String> {
     let tops = [
         "Cargo.toml",

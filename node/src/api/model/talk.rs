@@ -159,6 +159,8 @@ pub struct Message {
     pub expires_at: Option<String>,
     /// The contact is muted: a client does not notify of it.
     pub muted: bool,
+    /// It was taken in from another home: it was never sent or received here.
+    pub imported: bool,
 }
 
 /// `GET /v1/contacts/{name}/messages` and `GET /v1/search`.

@@ -44,6 +44,7 @@ fn message() -> MessageView {
         edited: false,
         expires_at: None,
         muted: false,
+        imported: false,
     }
 }
 
@@ -51,7 +52,8 @@ const MESSAGE: &str = concat!(
     r#""id":"aaaaaaaaaaaaaaaaaaaaaaaaaa","contact":"bob","from":"bob","mine":false,"#,
     r#""text":"hi \"there\"\n","clock":1795428000123,"sent_at":"2026-11-23T10:00:00.123Z","#,
     r#""received_at":"2026-11-23T10:00:00.128Z","state":"delivered","late":false,"reply_to":null,"#,
-    r#""reactions":[{"from":"alice","mine":true,"emoji":"👍"}],"edited":false,"expires_at":null,"muted":false"#
+    r#""reactions":[{"from":"alice","mine":true,"emoji":"👍"}],"edited":false,"expires_at":null,"#,
+    r#""muted":false,"imported":false"#
 );
 
 #[test]

@@ -184,6 +184,9 @@ fn a_history_is_erased_here_and_what_waits_is_delivered() {
     let unsure = alice.run(&["clear", "bob"]).error(2);
     assert_eq!(unsure["code"], "not_confirmed");
     assert_eq!(messages(&alice, "bob").len(), 301);
+    let file = alice.dir().join("history.jsonl");
+    let file = file.to_str().unwrap();
+    assert_eq!(alice.run(&["export", "bob", "--output", file]).code, 0);
     let done = alice.run(&["clear", "bob", "--yes"]).ok();
     assert_eq!(
         (&done["name"], &done["clearing"]),
@@ -198,6 +201,11 @@ fn a_history_is_erased_here_and_what_waits_is_delivered() {
     assert_eq!(messages(&bob, "alice").len(), 301);
     assert_eq!(told(&alice, "bob"), ["cleared"]);
     alice.run(&["clear", "nobody", "--yes"]).error(3);
+    // Nothing brings it back but the copy that she kept.
+    assert_eq!(alice.run(&["import", file]).code, 0);
+    assert_eq!(messages(&alice, "bob").len(), 301);
+    alice.run(&["clear", "bob", "--yes"]).ok();
+    assert!(messages(&alice, "bob").is_empty());
 }
 
 #[test]

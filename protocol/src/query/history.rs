@@ -1,0 +1,47 @@
+//! A conversation from its beginning, page by page, as it is taken along.
+
+use crate::feed::past::Past;
+use crate::feed::view;
+use crate::identity::contact;
+use crate::store::{Read, StoreError};
+use alloc::vec::Vec;
+
+/// Messages of a page.
+const PAGE: usize = 256;
+/// Bytes of bodies at which a page ends.
+const PAGE_BYTES: usize = 512 * 1024;
+/// Rows that one scan reads: each may hold the longest text.
+const SCAN: usize = 32;
+
+/// Messages in canonical order, and where the next page begins; no more if that is `None`.
+pub type History = (Vec<Past>, Option<Vec<u8>>);
+
+/// A page of a conversation behind a place of [`History`], or from its beginning; `None`: no such
+/// contact.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn history(
+    store: &dyn Read,
+    name: &str,
+    place: Option<&[u8]>,
+) -> Result<Option<History>, StoreError> {
+    let Some(contact) = contact::by_name(store, name)? else {
+        return Ok(None);
+    };
+    let mut place = place.unwrap_or_default().to_vec();
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    while page.len() < PAGE && bytes < PAGE_BYTES {
+        let rows = view::after(store, contact.no, &place, SCAN)?;
+        let Some((last, _)) = rows.last() else {
+            return Ok(Some((page, None)));
+        };
+        place.clone_from(last);
+        bytes += rows
+            .iter()
+            .map(|(_, row)| row.body.bytes.len())
+            .sum::<usize>();
+        page.extend(rows.iter().map(|(_, row)| Past::of(row)));
+    }
+    Ok(Some((page, Some(place))))
+}
