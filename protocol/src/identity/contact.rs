@@ -1,5 +1,7 @@
 //! Contacts: local numbers, petnames, where a relation stands, and their devices.
 
+mod parts;
+
 use super::account::Signed;
 use super::list::ListRef;
 use crate::id::{AccountId, DeviceId, InviteId, Mid, Peer, SessionId};
@@ -14,83 +16,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
+pub use parts::{Clearing, ContactState, HeldLetter, Muted, Packed, PendingInvite, Reach};
+
 /// A contact's number in this home; never leaves it.
 pub type ContactNo = u32;
-
-/// How a connection reaches a peer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode)]
-#[cbor(index_only)]
-pub enum Reach {
-    /// A connection between the two nodes.
-    #[n(0)]
-    Direct,
-    /// Direct, after punching through NATs.
-    #[n(1)]
-    Punched,
-    /// Through a relay.
-    #[n(2)]
-    Relayed,
-}
-
-/// Where a contact stands.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode)]
-#[cbor(index_only)]
-pub enum ContactState {
-    /// We asked; no answer yet.
-    #[n(0)]
-    Pending,
-    /// They asked; waits in `requests`.
-    #[n(1)]
-    Requested,
-    /// Both sides know.
-    #[n(2)]
-    Connected,
-    /// We want to hear nothing of them.
-    #[n(3)]
-    Blocked,
-    /// A request that was declined.
-    #[n(4)]
-    Declined,
-}
-
-/// An invite that was taken up and whose objects have not come yet.
-#[derive(Clone, Debug, Encode, Decode)]
-pub struct PendingInvite {
-    /// Its id.
-    #[n(0)]
-    pub id: InviteId,
-    /// Its seed.
-    #[n(1)]
-    pub seed: Secret<32>,
-    /// Least (epoch, version) of the inviter's list.
-    #[n(2)]
-    pub floor: (u32, u32),
-    /// Unix seconds.
-    #[n(3)]
-    pub expires: Secs,
-}
-
-/// A requester's letter that waits for the user's word.
-#[derive(Clone, Debug, Encode, Decode)]
-pub struct HeldLetter {
-    /// Which of their devices sealed it.
-    #[n(0)]
-    pub device: DeviceId,
-    /// The encoded plaintext.
-    #[n(1)]
-    pub plain: Blob,
-}
-
-/// How far a conversation is packed for search.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
-pub struct Packed {
-    /// Order key up to which everything is packed, what came late excepted; empty: nothing is.
-    #[n(0)]
-    pub upto: Blob,
-    /// Messages that came since.
-    #[n(1)]
-    pub fresh: u32,
-}
 
 /// One contact.
 #[derive(Clone, Debug, Encode, Decode)]
@@ -167,25 +96,6 @@ pub struct ContactRow {
     /// The invite of theirs that was taken up last.
     #[n(23)]
     pub came_by: Option<InviteId>,
-}
-
-/// How far a history is erased.
-#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct Clearing {
-    /// What came at this cursor of the change log or later stays.
-    #[n(0)]
-    pub upto: u64,
-    /// Order key behind which it goes on.
-    #[n(1)]
-    pub from: Blob,
-}
-
-/// A contact whose messages nobody is to be disturbed by.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct Muted {
-    /// When it ends by itself; `None`: never.
-    #[n(0)]
-    pub until: Option<Millis>,
 }
 
 /// One session of a device pair.
