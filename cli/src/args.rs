@@ -117,6 +117,7 @@ pub enum Command {
     React(cmd::react::React),
     Edit(cmd::amend::Edit),
     Delete(cmd::amend::Delete),
+    Disappear(cmd::disappear::Disappear),
     Read(cmd::read::Read),
     Search(cmd::search::Search),
     Export(cmd::export::Export),
@@ -236,6 +237,9 @@ mod tests {
             "react m1 x",
             "edit m1 hello",
             "delete m1",
+            "disappear bob",
+            "disappear bob 1d",
+            "disappear bob off",
             "read bob --limit 5 --after 7 --before m1 --peek",
             "search hello --in bob --limit 5 --before m1",
             "export bob --output f",
@@ -272,6 +276,7 @@ mod tests {
             &["waxwing", "read", "bob", "--limit", "0"],
             &["waxwing", "read", "bob", "--limit", "10001"],
             &["waxwing", "invite", "--uses", "101"],
+            &["waxwing", "disappear", "bob", "soon"],
             &["waxwing", "dance"],
         ] {
             let error = Args::try_parse_from(line).unwrap_err();

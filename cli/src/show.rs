@@ -29,8 +29,20 @@ fn body(message: &Message) -> String {
     match &message.text {
         // Further lines are set in: none of them can pass for a line of ours.
         Some(body) => text::block(body).replace('\n', "\n        "),
+        None if message.state == State::Deleted && message.expires_at.is_some() => {
+            "(disappeared)".to_owned()
+        }
         None if message.state == State::Deleted => "(deleted)".to_owned(),
+        None if message.sets_disappear_s.is_some() => timer(message.sets_disappear_s),
         None => "(needs a newer version to be shown)".to_owned(),
+    }
+}
+
+/// What a message does that sets the timer of the conversation.
+fn timer(secs: Option<u64>) -> String {
+    match secs {
+        Some(0) | None => "(set messages to stay)".to_owned(),
+        Some(secs) => format!("(set messages to disappear after {})", when::chosen(secs)),
     }
 }
 
@@ -45,6 +57,14 @@ pub fn message(message: &Message, place: Place, now: &Zoned, out: Out) -> String
     }
     if message.late {
         marks.push("late");
+    }
+    let fading = message.disappear_s.map(|secs| match &message.expires_at {
+        Some(at) if secs < 3_600 => format!("until {}", when::date_seconds(at, now)),
+        Some(at) => format!("until {}", when::date_clock(at, now)),
+        None => format!("disappears after {}", when::chosen(secs)),
+    });
+    if let Some(fading) = &fading {
+        marks.push(fading);
     }
     marks.push(&message.id);
     let mut lines = format!(
@@ -84,6 +104,9 @@ pub fn contact(contact: &Contact, now: &Zoned, out: Out) -> String {
     } else if contact.verify_again {
         words.push("verified once, compare again".to_owned());
     }
+    if let Some(secs) = contact.disappear_s {
+        words.push(format!("messages disappear after {}", when::chosen(secs)));
+    }
     match &contact.muted_until {
         Some(until) => words.push(format!("muted until {}", when::date_clock(until, now))),
         None if contact.muted => words.push("muted".to_owned()),
@@ -117,9 +140,15 @@ pub fn event(event: &Event, now: &Zoned, out: Out) -> String {
     match &event.change {
         Change::Message(view) => message(view, Place::Everywhere, now, out),
         Change::State { id, contact, state } => {
+            // One of theirs may have disappeared.
+            let to = if *state == State::Deleted {
+                "with"
+            } else {
+                "to"
+            };
             let (contact, state) = (text::line(contact), state.word());
             format!(
-                "{at}  to {contact}: {state}  {}",
+                "{at}  {to} {contact}: {state}  {}",
                 out.dim(&format!("[{id}]"))
             )
         }

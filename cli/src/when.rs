@@ -67,9 +67,37 @@ pub fn span(span: Duration) -> String {
     }
 }
 
+/// A span that somebody chose, in the largest unit that it is a whole number of: `1 day`,
+/// `36 hours`, `90 seconds`.
+pub fn chosen(secs: u64) -> String {
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
+    let whole = units
+        .into_iter()
+        .find(|(unit, _)| secs > 0 && secs.is_multiple_of(*unit));
+    let (unit, name) = whole.unwrap_or((1, "second"));
+    match secs / unit {
+        1 => format!("1 {name}"),
+        count => format!("{count} {name}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn chosen_spans_are_said_as_they_were_chosen() {
+        for (secs, text) in [
+            (1, "1 second"),
+            (90, "90 seconds"),
+            (120, "2 minutes"),
+            (129_600, "36 hours"),
+            (86_400, "1 day"),
+            (604_800, "7 days"),
+        ] {
+            assert_eq!(chosen(secs), text);
+        }
+    }
 
     #[test]
     fn spans_have_two_units_at_most() {

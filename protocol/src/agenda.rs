@@ -93,7 +93,7 @@ pub enum Job {
         bundle: B32,
     },
     /// Erase more of a history.
-    #[n(12)]
+    #[n(15)]
     Clear {
         /// Whose.
         #[n(0)]
@@ -133,6 +133,16 @@ pub enum Job {
         #[n(1)]
         order: Blob,
     },
+    /// Erase a message whose time is up.
+    #[n(12)]
+    Expire {
+        /// Whose conversation.
+        #[n(0)]
+        no: ContactNo,
+        /// Order key.
+        #[n(1)]
+        order: Blob,
+    },
     /// Pack what was said for search, some messages a step.
     #[n(10)]
     Pack,
@@ -148,6 +158,12 @@ fn agenda_key(at: Millis, job: &Job) -> Key {
 pub fn at(tx: &mut Tx<'_>, at: Millis, job: &Job) {
     tx.hint(at);
     tx.put(agenda_key(at, job), job);
+}
+
+/// Looks at a disappearing message at a time.
+pub fn expire(tx: &mut Tx<'_>, at: Millis, no: ContactNo, order: &[u8]) {
+    let order = Blob(order.to_vec());
+    self::at(tx, at, &Job::Expire { no, order });
 }
 
 /// Takes a job back.

@@ -14,6 +14,7 @@ mod invites;
 mod letters;
 mod pack;
 mod repair;
+mod timers;
 mod upkeep;
 
 use crate::agenda::{self, Job};
@@ -153,6 +154,7 @@ fn wake(cx: &mut Cx<'_, '_, '_>) -> Result<(), StoreError> {
             Job::ForgetSession { session } => upkeep::forget_session(cx, &session)?,
             Job::Unmute { no } => contacts::unmute(cx, no)?,
             Job::Forget { no, order } => amend::forget(cx, no, &order)?,
+            Job::Expire { no, order } => timers::expire(cx, no, &order)?,
             Job::Pack => pack::step(cx, set)?,
             Job::ForgetInits { bundle } => upkeep::forget_inits(cx, &bundle)?,
         }

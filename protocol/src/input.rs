@@ -256,6 +256,16 @@ pub enum Command {
         #[n(0)]
         of: Mid,
     },
+    /// Set after which time later messages of a conversation disappear, for both sides.
+    #[n(16)]
+    Disappear {
+        /// Whose conversation.
+        #[n(0)]
+        name: String,
+        /// Seconds; 0: they stay.
+        #[n(1)]
+        secs: Secs,
+    },
     /// Give a contact another petname, which no name of theirs replaces.
     #[n(14)]
     NameContact {
@@ -277,7 +287,7 @@ pub enum Command {
         mute: Mute,
     },
     /// Erase the history with a contact in this home. What still waits for delivery stays.
-    #[n(16)]
+    #[n(18)]
     Clear {
         /// Whose.
         #[n(0)]

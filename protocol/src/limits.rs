@@ -184,6 +184,12 @@ pub const SEARCH_DEFAULT: usize = 50;
 /// Characters of what is searched for.
 pub const SEARCH_CHARS_MAX: usize = 256;
 
+/// Shortest time after which messages disappear.
+pub const TIMER_S_MIN: Secs = 5;
+/// Longest time after which messages disappear.
+pub const TIMER_S_MAX: Secs = 365 * DAY_S;
+/// A disappearing message that stays unread this long counts as read from then on.
+pub const TIMER_UNREAD_MS: Millis = 30 * DAY_MS;
 /// Messages that one command takes in from another home.
 pub const IMPORT_MAX: usize = 256;
 
@@ -213,4 +219,5 @@ const _: () = {
     assert!(ADDR_BYTES_MAX <= FIRST_ADDRS_BYTES);
     assert!(RECEIPT_REPEAT_MS < RETRY_MS[0]);
     assert!(LETTER_LIFE_MS + WAITING_REACTION_MS <= TOMBSTONE_KEEP_MS);
+    assert!(TIMER_S_MIN < TIMER_S_MAX);
 };

@@ -105,7 +105,7 @@ pub enum Answer {
         count: u64,
     },
     /// A contact was removed.
-    #[n(6)]
+    #[n(7)]
     Removed {
         /// The petname it had.
         #[n(0)]
@@ -130,6 +130,16 @@ pub enum Answer {
     /// Nothing more to say.
     #[n(5)]
     Done,
+    /// After which time messages disappear now.
+    #[n(6)]
+    Timer {
+        /// Seconds; 0: they stay.
+        #[n(0)]
+        secs: Secs,
+        /// The message that says so; `None` if it was so before.
+        #[n(1)]
+        id: Option<Mid>,
+    },
 }
 
 /// A message that was not taken in.

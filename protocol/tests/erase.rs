@@ -274,6 +274,13 @@ fn a_removed_contact_leaves_nothing_behind() {
     let clean = rows(&pair.a);
     pair.meet(1);
     long(&mut pair, 600);
+    // Some have disappeared, some will.
+    let (name, secs) = ("bob".to_owned(), 60);
+    pair.ask(ALICE, Command::Disappear { name, secs }).unwrap();
+    pair.say(ALICE, "gone soon");
+    pair.pass(100_000);
+    assert_eq!(count(&pair.a, Table::Gone), 1);
+    pair.say(ALICE, "gone later");
     pair.part();
     for n in 0..300 {
         pair.say(ALICE, &format!("waits {n}"));

@@ -110,6 +110,7 @@ fn every_body_type_is_named() {
         kind::DELETE,
         kind::REACTION,
         kind::RECEIPT,
+        kind::TIMER,
         kind::PROFILE,
         kind::LISTS,
         kind::PEER_IDS,
@@ -178,7 +179,7 @@ fn value_of(name: &str) -> String {
         RESEND_LETTERS_MAX LETTER_LIFE_MS RECEIPT_REPEAT_MS RECEIPT_MIDS_MAX
         OUTBOX_PER_CONTACT_MAX DIALS_KEPT_MAX CLOCK_AHEAD_MS READ_DEFAULT READ_MAX SEARCH_DEFAULT
         SEARCH_CHARS_MAX IMPORT_MAX CHANGES_MAX
-        CHANGES_KEEP_MS SWEEP_ROWS AGENDA_STEP
+        CHANGES_KEEP_MS SWEEP_ROWS AGENDA_STEP TIMER_S_MIN TIMER_S_MAX TIMER_UNREAD_MS
     };
     if name == "RETRY_MS" {
         let spans: Vec<String> = limits::RETRY_MS.iter().map(|ms| grouped(*ms)).collect();

@@ -67,7 +67,14 @@ fn message_line(message: &MessageView, list: &[MessageView], ahead_ms: i64) -> S
     } else {
         "(needs a newer version)"
     };
-    line += &quote(message.text.as_deref().unwrap_or(nothing));
+    match message.sets_disappear_s {
+        Some(0) => line += "(messages stay)",
+        Some(secs) => line += &format!("(messages disappear after {secs} s)"),
+        None => line += &quote(message.text.as_deref().unwrap_or(nothing)),
+    }
+    if let Some(secs) = message.disappear_s {
+        line += &format!("  {secs} s");
+    }
     if message.edited {
         line += "  edited";
     }

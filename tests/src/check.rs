@@ -1,5 +1,6 @@
 //! What must be true once the world has settled.
 
+use crate::fade::Fate;
 use crate::model::{Sent, pair};
 use crate::person::Who;
 use crate::world::World;
@@ -69,6 +70,8 @@ impl World {
         self.check_lists(&views, &mut broken);
         self.check_pairs(&views, &mut broken);
         self.check_reactions(&views, &mut broken);
+        self.check_outlived(&views, &mut broken);
+        self.check_timers(&views, &mut broken);
         self.check_outboxes(&views, &mut broken);
         self.check_search(&views, &mut broken);
         broken
@@ -163,8 +166,10 @@ impl World {
                 }
                 None => seen.text.as_ref() == Some(&sent.text),
             };
+            let must = |who| self.fate(id, sent, who) == Fate::Shown;
             match theirs {
                 None if self.model.cleared.contains(&(sent.to, *id)) => {}
+                None if !must(sent.to) => {}
                 None => broken.push(("lost", sent.to, format!("{about} is not there"))),
                 Some(seen) => {
                     if !says(seen) || seen.reply_to != sent.reply_to || seen.mine {
@@ -179,6 +184,7 @@ impl World {
             }
             match mine {
                 None if self.model.cleared.contains(&(sent.from, *id)) => {}
+                None if !must(sent.from) => {}
                 None => broken.push(("lost_here", sent.from, format!("{about} is not there"))),
                 Some(mine) => {
                     let read = self.model.read.contains(&(sent.to, *id))
@@ -268,6 +274,13 @@ impl World {
             if message.state == State::Deleted {
                 continue;
             }
+            if let Some(secs) = message.sets_disappear_s {
+                if !self.model.timers.contains(&(from, to, secs)) {
+                    let detail = format!("{secs} s were never set by {}", self.name(from));
+                    broken.push(("invented", who, detail));
+                }
+                continue;
+            }
             let text = message.text.clone().unwrap_or_default();
             if !self.model.asked.contains(&(from, to, text)) {
                 let detail = format!("{:?} was never sent by {}", message.id, self.name(from));
@@ -327,9 +340,17 @@ impl World {
             if known || !self.model.bound(a, b) {
                 continue;
             }
-            let shown = |who: Who, other: Who| -> BTreeMap<Who, String> {
+            let find = |who: Who, other: Who| {
                 let list = views[who].messages.get(&other);
-                let message = list.and_then(|list| list.iter().find(|m| m.id == *id));
+                list.and_then(|list| list.iter().find(|m| m.id == *id))
+            };
+            // What has disappeared from one side takes its reactions along.
+            let fades = sent.disappear_s.is_some();
+            if fades && (find(a, b).is_none() || find(b, a).is_none()) {
+                continue;
+            }
+            let shown = |who: Who, other: Who| -> BTreeMap<Who, String> {
+                let message = find(who, other);
                 let reactions = message.map(|m| m.reactions.as_slice()).unwrap_or_default();
                 reactions
                     .iter()

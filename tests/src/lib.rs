@@ -17,6 +17,7 @@ pub mod check;
 pub mod cut;
 pub mod dice;
 pub mod engine;
+pub mod fade;
 pub mod frames;
 pub mod garbage;
 pub mod http;

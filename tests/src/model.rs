@@ -36,6 +36,8 @@ pub struct Sent {
     pub accepted_at: Millis,
     /// An old disk may have swallowed it.
     pub excused: bool,
+    /// After how many seconds it disappears, as its author is shown.
+    pub disappear_s: Option<u64>,
 }
 
 /// The last reaction of one person to one message.
@@ -88,6 +90,14 @@ pub struct Model {
     pub deleted: BTreeSet<Mid>,
     /// Reactions, edits and deletions asked for, per message.
     pub said_of: BTreeMap<Mid, u32>,
+    /// Timers that were asked for, acknowledged or not: by whom, with whom, seconds.
+    pub timers: BTreeSet<(Who, Who, u64)>,
+    /// Pairs in whose conversation the setting of a timer was acknowledged.
+    pub timer_kept: BTreeSet<Pair>,
+    /// When received messages may first have been marked as read.
+    pub read_first: BTreeMap<(Who, Mid), Millis>,
+    /// When they certainly were.
+    pub read_sure: BTreeMap<(Who, Mid), Millis>,
     /// Received messages that were marked as read.
     pub read: BTreeSet<(Who, Mid)>,
     /// The same, those included that an old disk has made uncertain.
@@ -126,6 +136,9 @@ impl Model {
                 *self.said_of.entry(*of).or_default() += 1;
                 self.asked.insert((who, to, text.clone()));
                 *self.times.entry((who, text.clone())).or_default() += 1;
+            }
+            (Command::Disappear { secs, .. }, Some(with)) => {
+                self.timers.insert((who, with, *secs));
             }
             (Command::React { to: of, .. } | Command::Delete { of }, _) => {
                 *self.said_of.entry(*of).or_default() += 1;
@@ -238,6 +251,7 @@ impl World {
                 self.model.owed.insert(pair(who, of));
             }
             (Command::Send { text, reply_to, .. }, Answer::Message { id, .. }, Some(to)) => {
+                let shown = self.ask(who, |engine, store| engine.message(store, id));
                 let sent = Sent {
                     from: who,
                     to,
@@ -245,6 +259,7 @@ impl World {
                     reply_to: *reply_to,
                     accepted_at: now,
                     excused: false,
+                    disappear_s: shown.flatten().and_then(|m| m.disappear_s),
                 };
                 if let Some(other) = self.model.sent.insert(*id, sent) {
                     let when = stamp(other.accepted_at);
@@ -275,6 +290,9 @@ impl World {
             }
             (Command::Delete { of }, Answer::Message { .. }, _) => {
                 self.model.deleted.insert(*of);
+            }
+            (Command::Disappear { .. }, Answer::Timer { .. }, Some(with)) => {
+                self.model.timer_kept.insert(pair(who, with));
             }
             (Command::MarkRead { .. }, Answer::Marked { .. }, Some(of)) => {
                 self.has_read(who, of, wish.doubtful);
@@ -321,11 +339,21 @@ impl World {
         let now = self.now;
         let model = &mut self.model;
         let theirs = |mid: &Mid| model.sent.get(mid).is_some_and(|s| s.from == of);
+        for (key, _) in model
+            .arrived
+            .iter()
+            .filter(|((to, mid), _)| *to == who && theirs(mid))
+        {
+            model.read_first.entry(*key).or_insert(now);
+        }
         let arrived = model.arrived.iter();
         let seen = arrived.filter(|((to, mid), at)| *to == who && **at < now && theirs(mid));
         // What was erased unread is never read.
         let there = seen.filter(|(key, _)| !model.cleared.contains(key));
         for key in there.map(|(key, _)| *key) {
+            if !doubtful {
+                model.read_sure.entry(key).or_insert(now);
+            }
             if model.read_once.insert(key) && !doubtful {
                 model.read.insert(key);
             }
@@ -422,6 +450,7 @@ fn word(command: &Command) -> &'static str {
         Command::React { .. } => "react",
         Command::Edit { .. } => "edit",
         Command::Delete { .. } => "delete",
+        Command::Disappear { .. } => "disappear",
         Command::MarkRead { .. } => "read",
         Command::Verify { .. } => "verify",
         Command::NameContact { .. } => "name",

@@ -56,7 +56,8 @@ pub fn most(table: Table, load: Load) -> u64 {
         Table::Answer => 2 * commands,
         Table::Waiting => WAITING_REACTIONS_MAX as u64 * devices,
         Table::Change => CHANGES_MAX,
-        Table::Agenda => 64 + 16 * devices + 2 * letters,
+        Table::Agenda => 64 + 16 * devices + 4 * letters,
+        Table::Gone => letters,
         // A segment holds one message or more; those that came late wait for it in rows.
         Table::Segment | Table::Unpacked => letters,
         Table::Message | Table::ByMid | Table::Unread | Table::ReceiptDue => letters + devices,
@@ -73,7 +74,7 @@ impl World {
         let person = &self.people[who];
         let load = Load {
             people: self.people.len() as u64,
-            letters: model.asked.len() as u64 + said + 64,
+            letters: (model.asked.len() + model.timers.len()) as u64 + said + 64,
             commands: (person.answers.len() + person.wishes.len()) as u64,
         };
         for (table, rows) in count(&person.store) {

@@ -102,6 +102,11 @@ impl World {
         message_id(self.ask_for(by, Step::Edit { by, of, text }))
     }
 
+    /// Sets after which time messages disappear, and waits for the answer.
+    pub fn disappear(&mut self, by: Who, with: Who, secs: u64) -> Option<Answer> {
+        self.ask_for(by, Step::Disappear { by, with, secs })?.ok()
+    }
+
     /// Takes a message back.
     pub fn delete(&mut self, by: Who, of: Mid) -> Option<Mid> {
         message_id(self.ask_for(by, Step::Delete { by, of }))

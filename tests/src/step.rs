@@ -83,6 +83,15 @@ pub enum Step {
         /// Which message.
         of: Mid,
     },
+    /// Set after which time messages disappear.
+    Disappear {
+        /// Who sets it.
+        by: Who,
+        /// In the conversation with whom.
+        with: Who,
+        /// Seconds; 0: they stay.
+        secs: u64,
+    },
     /// Mark everything of somebody's as read.
     Read {
         /// Who reads.
@@ -251,6 +260,11 @@ impl World {
             }
             Step::Delete { by, of } => {
                 Some(self.command(by, Command::Delete { of }, None, Then::Nothing))
+            }
+            Step::Disappear { by, with, secs } => {
+                let name = self.petname(by, with)?;
+                let command = Command::Disappear { name, secs };
+                Some(self.command(by, command, Some(with), Then::Nothing))
             }
             Step::Read { by, of } => {
                 let name = self.petname(by, of)?;

@@ -14,6 +14,8 @@ const NAMES: [&str; 8] = [
     "alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi",
 ];
 const EMOJI: [&str; 4] = ["👍", "❤", "😀", ""];
+/// Off, over long before the end, and lasting beyond it.
+const TIMERS_S: [u64; 4] = [0, 30, 600, 86_400];
 /// A clock is at most so wrong.
 const CLOCK_WRONG_MS: u64 = 10 * MINUTE_MS;
 /// Bounds are counted once in so many steps: it means walking through every row.
@@ -166,15 +168,19 @@ fn draw(world: &mut World, dice: &mut Dice, storm: &Storm, step: u32) -> Step {
         dice.index(EMOJI.len()),
     );
     match kind {
-        0..46 => say,
-        46 => Step::Name {
+        0..44 => say,
+        44..47 if !storm.rollback => Step::Disappear {
+            by,
+            with: other,
+            secs: TIMERS_S[emoji],
+        },
+        47 => Step::Name {
             by,
             whom: other,
             name: format!("friend {step}"),
         },
-        47 | 48 => Step::Clear { by, with: other },
+        48 => Step::Clear { by, with: other },
         49 if storm.quarrels => Step::Remove { by, whom: other },
-        49 => say,
         50..58 => Step::Read { by, of: other },
         58..66 => match known_message(world, by, pick) {
             Some(to) => Step::React {

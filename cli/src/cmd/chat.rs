@@ -286,6 +286,21 @@ impl Room<'_> {
                     self.mark(message.id.clone()).await?;
                 }
             }
+            Change::State {
+                id,
+                state: State::Deleted,
+                ..
+            } => {
+                if let Some(number) = self.number_of(id) {
+                    let path = format!("/v1/messages/{}", segment(id));
+                    let left: Message = self.context.client.get(&path).await?;
+                    // What was deleted is told as a message that changed.
+                    if left.expires_at.is_some() {
+                        let line = out.dim(&format!("        #{number} has disappeared"));
+                        self.tell(&heard, &line)?;
+                    }
+                }
+            }
             Change::State { id, state, .. } => {
                 let told = matches!(
                     state,

@@ -8,6 +8,7 @@ pub mod completions;
 pub mod config;
 pub mod contacts;
 pub mod demo;
+pub mod disappear;
 pub mod doctor;
 pub mod export;
 pub mod id;
@@ -78,6 +79,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::React(args) => react::run(args, context).await,
         Command::Edit(args) => amend::edit(args, context).await,
         Command::Delete(args) => amend::delete(args, context).await,
+        Command::Disappear(args) => disappear::run(args, context).await,
         Command::Read(args) => read::run(args, context).await,
         Command::Search(args) => search::run(args, context).await,
         Command::Export(args) => export::run(args, context).await,

@@ -83,6 +83,10 @@ fn headline(message: &Message, why: &model::Why) -> String {
         Some(format!(", {} after it was written", when::span(span)))
     };
     let contact = text::line(&message.contact);
+    if why.steps.iter().any(|step| step.what == What::Disappeared) {
+        let whose = if message.mine { "to" } else { "from" };
+        return format!("The message {whose} {contact} has disappeared from this home.");
+    }
     if !message.mine {
         let took = took(What::Delivered).unwrap_or_default();
         let read = match why.state {
@@ -216,6 +220,7 @@ fn sentence(step: &Step, now: &Zoned) -> String {
         What::Refused => "Refused".to_owned(),
         What::Retried => format!("Sent again to {device}"),
         What::Expired => "Given up".to_owned(),
+        What::Disappeared => "Disappeared".to_owned(),
     };
     if let Some(until) = &step.until {
         sentence.push_str(&format!(", kept until {}", when::date_clock(until, now)));
@@ -280,7 +285,9 @@ mod tests {
             reply_to: None,
             reactions: Vec::new(),
             edited: false,
+            disappear_s: None,
             expires_at: None,
+            sets_disappear_s: None,
             muted: false,
             imported: false,
         }
@@ -378,6 +385,28 @@ Next, at 10:04:00, in 30 s: their node is dialed again."
             &why(State::Queued, Vec::new(), Some(next("03:30.200"))),
         );
         assert!(now.ends_with("Next, any moment: their node is dialed again."));
+    }
+
+    #[test]
+    fn a_message_that_disappeared() {
+        let steps = vec![
+            step("00:00.040", What::Delivered, None),
+            step("01:00.000", What::Disappeared, Some("its time was up")),
+        ];
+        assert_eq!(
+            told(
+                &message(true, State::Deleted),
+                &why(State::Deleted, steps, None)
+            ),
+            "\
+The message to bo\\u{1b}b has disappeared from this home.
+
+  10:00:00  +0 ms   Written, and safe in this home.
+  10:00:00  +40 ms  Stored on device k3fzq7aa…, as its receipt says.
+  10:01:00  +1 min  Disappeared: its time was up.
+
+Nothing more will happen to it."
+        );
     }
 
     #[test]

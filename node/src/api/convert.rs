@@ -95,6 +95,7 @@ pub fn contact(view: ContactView) -> model::Contact {
         last_seen: view.last_seen.map(rfc3339),
         unread: view.unread,
         peer: view.peer.as_ref().and_then(peer_id),
+        disappear_s: view.disappear_s,
     }
 }
 
@@ -156,7 +157,9 @@ pub fn message(view: MessageView) -> model::Message {
         reply_to: view.reply_to.as_ref().map(Mid::to_text),
         reactions: view.reactions.into_iter().map(reaction).collect(),
         edited: view.edited,
+        disappear_s: view.disappear_s,
         expires_at: view.expires_at.map(rfc3339),
+        sets_disappear_s: view.sets_disappear_s,
         muted: view.muted,
         imported: view.imported,
     }
@@ -218,6 +221,7 @@ fn what(what: What) -> model::What {
         What::Refused => model::What::Refused,
         What::Retried => model::What::Retried,
         What::Expired => model::What::Expired,
+        What::Disappeared => model::What::Disappeared,
     }
 }
 

@@ -7,6 +7,7 @@
 mod changes;
 mod contacts;
 mod history;
+mod keep;
 mod kinds;
 mod own;
 mod people;
@@ -21,6 +22,7 @@ pub use history::{
     HistoryBody, HistoryEdit, HistoryMessage, HistoryPage, HistoryReaction, ImportRequest,
     Imported, Unfit,
 };
+pub use keep::{Disappear, DisappearRequest};
 pub use kinds::{Account, DeviceId, MessageId, PeerId, Time};
 pub use own::{Disk, Id, Invite, InviteRequest, ReadyLine, Status, Words, WordsWritten};
 pub use people::{

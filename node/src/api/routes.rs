@@ -3,6 +3,7 @@
 mod contacts;
 mod find;
 mod history;
+mod keep;
 mod own;
 mod people;
 mod talk;
@@ -49,6 +50,7 @@ pub(super) fn table() -> Table {
         .route(Scope::Read, routes!(people::requests))
         .route(Scope::Admin, routes!(people::accept))
         .route(Scope::Admin, routes!(people::decline))
+        .route(Scope::Admin, routes!(keep::disappear))
         .route(Scope::Read, routes!(talk::messages))
         .route(Scope::Send, routes!(talk::send))
         .route(Scope::Send, routes!(talk::mark_read))

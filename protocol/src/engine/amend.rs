@@ -6,6 +6,7 @@ use crate::agenda::{self, Job};
 use crate::feed::amend::{self, Amend, ReactionRow, Version};
 use crate::feed::body::{Body, Delete, Reaction, TypedBody};
 use crate::feed::changes::ChangeKind;
+use crate::feed::gone;
 use crate::feed::segments;
 use crate::feed::view::{self, MessageRow, State};
 use crate::id::Mid;
@@ -86,6 +87,11 @@ pub(super) fn delete(cx: &mut Cx<'_, '_, '_>, of: Mid) -> Outcome<Answer> {
             let state = State::Deleted;
             return Ok(Ok(Answer::Message { id: of, state }));
         }
+        // Gone here, and perhaps not there yet.
+        Err(refusal) if refusal.code == "disappeared" => match left(cx, &of)? {
+            Some(target) => target,
+            None => return Ok(Err(refusal)),
+        },
         Err(refusal) => return Ok(Err(refusal)),
     };
     let told = outbox::may_send(target.contact.state);
@@ -93,12 +99,13 @@ pub(super) fn delete(cx: &mut Cx<'_, '_, '_>, of: Mid) -> Outcome<Answer> {
         allowed!(has_room(cx, &target.contact)?);
     }
     let (mid, clock) = next(cx, &mut target.contact);
-    amend(cx, &mut target, Amend::Delete { mine: true })?;
-    cx.log(ChangeKind::State {
-        no: target.contact.no,
-        mid: of,
-        state: State::Deleted,
-    })?;
+    if amend(cx, &mut target, Amend::Delete { mine: true })? {
+        cx.log(ChangeKind::State {
+            no: target.contact.no,
+            mid: of,
+            state: State::Deleted,
+        })?;
+    }
     if told {
         let body = Body::Delete(Delete { to: of }).to_typed();
         queue(cx, &target.contact, mid, &aside(body, clock))?;
@@ -125,7 +132,13 @@ fn find(cx: &Cx<'_, '_, '_>, mid: &Mid, own: bool) -> Outcome<Target> {
         }));
     };
     let Some(row) = view::get(cx.tx, place.no, &place.order)? else {
-        return Ok(Err(no_such_message()));
+        let gone = gone::left(cx.tx, place.no, &place.order)?.is_some();
+        let message = "this message has disappeared";
+        return Ok(Err(if gone {
+            refuse(RefusalKind::Conflict, "disappeared", message, None)
+        } else {
+            no_such_message()
+        }));
     };
     if row.deleted_at.is_some() {
         let message = "this message was deleted";
@@ -138,6 +151,24 @@ fn find(cx: &Cx<'_, '_, '_>, mid: &Mid, own: bool) -> Outcome<Target> {
     Ok(Ok(Target {
         contact,
         order: place.order.clone(),
+        row,
+    }))
+}
+
+/// What is left of a message of ours that disappeared.
+fn left(cx: &Cx<'_, '_, '_>, mid: &Mid) -> Result<Option<Target>, StoreError> {
+    let mut places = view::places(cx.tx, mid)?.into_iter();
+    let Some(place) = places.find(|place| place.mine) else {
+        return Ok(None);
+    };
+    let Some(row) = gone::left(cx.tx, place.no, &place.order)? else {
+        return Ok(None);
+    };
+    let contact = contact::get(cx.tx, place.no)?;
+    let order = place.order;
+    Ok(contact.map(|contact| Target {
+        contact,
+        order,
         row,
     }))
 }
@@ -191,7 +222,12 @@ pub(super) fn forget(
     no: ContactNo,
     order: &[u8],
 ) -> Result<(), StoreError> {
-    let Some(mut row) = view::get(cx.tx, no, order)? else {
+    let here = view::get(cx.tx, no, order)?;
+    let there = match here {
+        Some(row) => Some(row),
+        None => gone::left(cx.tx, no, order)?,
+    };
+    let Some(mut row) = there else {
         return Ok(());
     };
     if row.deleted_at.is_some()

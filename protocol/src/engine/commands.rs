@@ -1,9 +1,13 @@
 //! A user's wishes.
 
-use super::{Outcome, admit, amend, answers, contacts, erase, import, invites, pack, refuse};
+use super::{
+    Outcome, admit, amend, answers, contacts, erase, import, invites, pack, refuse, timers,
+};
+use crate::agenda;
 use crate::discovery::invite::{self, BadLink, Invite};
 use crate::feed::body::{Body, Receipt, Text, TypedBody, kind};
 use crate::feed::changes::ChangeKind;
+use crate::feed::gone;
 use crate::feed::view::{self, MessageRow, State};
 use crate::id::Mid;
 use crate::identity::account::parse_address;
@@ -99,6 +103,7 @@ fn act(cx: &mut Cx<'_, '_, '_>, command: Command) -> Outcome<Answer> {
         Command::React { to, emoji } => amend::react(cx, to, emoji),
         Command::Edit { of, text } => amend::edit(cx, of, text),
         Command::Delete { of } => amend::delete(cx, of),
+        Command::Disappear { name, secs } => timers::set(cx, &name, secs),
         Command::Import { contact, messages } => import::import(cx, &contact, messages),
         Command::MarkRead { name, upto } => mark_read(cx, &name, upto),
         Command::WordsWritten => {
@@ -408,7 +413,7 @@ fn send(cx: &mut Cx<'_, '_, '_>, to: &str, text: String, reply_to: Option<Mid>) 
 }
 
 /// Puts a message of ours into the conversation and queues it.
-fn say(
+pub(super) fn say(
     cx: &mut Cx<'_, '_, '_>,
     mut contact: ContactRow,
     body: TypedBody,
@@ -416,7 +421,8 @@ fn say(
     let mid = Mid::random(cx.at.rng);
     let now = cx.at.now;
     let clock = now.max(contact.clock + 1);
-    let row = MessageRow::new(mid, true, body, clock, now);
+    let mut row = MessageRow::new(mid, true, body, clock, now);
+    row.timer = gone::carried(&row.open_body(), contact.disappear());
     let own = cx.own.account;
     let new = view::insert(cx.tx, &mut contact, &own, row)?;
     let order = new.map(|(order, _)| order).unwrap_or_default();
@@ -455,7 +461,12 @@ fn mark_read(cx: &mut Cx<'_, '_, '_>, name: &str, upto: Option<Mid>) -> Outcome<
         }
         if let Some(mut message) = view::get(cx.tx, contact.no, &order)? {
             view::clear_unread(cx.tx, &mut contact, &mut message);
-            message.read_at = Some(cx.at.now);
+            let now = cx.at.now;
+            let from = gone::read_at(&message, now);
+            if let Some(at) = gone::count(&mut message, from, now) {
+                agenda::expire(cx.tx, at, contact.no, &order);
+            }
+            message.read_at = Some(now);
             message.advance(State::Read);
             view::put(cx.tx, contact.no, &order, &message);
             mids.push(message.mid);

@@ -48,8 +48,8 @@ pub(super) fn more(cx: &mut Cx<'_, '_, '_>, no: ContactNo) -> Result<(), StoreEr
     let Some(clearing) = contact.clearing.take() else {
         return Ok(());
     };
-    let devices = outbox::targets(&contact);
-    let spared = |tx: &Tx<'_>, row: &MessageRow| waits(tx, no, &devices, row);
+    let whose = contact.clone();
+    let spared = |tx: &Tx<'_>, row: &MessageRow| outbox::waits(tx, &whose, row);
     contact.clearing = erase::step(cx.tx, &mut contact, &clearing, cx.at.now, spared)?;
     contact::put(cx.tx, &contact);
     if contact.clearing.is_some() {
@@ -58,26 +58,6 @@ pub(super) fn more(cx: &mut Cx<'_, '_, '_>, no: ContactNo) -> Result<(), StoreEr
     }
     cx.log(ChangeKind::Contact { no })?;
     Ok(())
-}
-
-/// A message of ours that has not reached every device yet, or whose newest edit has not: what will
-/// be said is read from its row.
-fn waits(
-    tx: &Tx<'_>,
-    no: ContactNo,
-    devices: &[DeviceId],
-    row: &MessageRow,
-) -> Result<bool, StoreError> {
-    let edit = row.edit.map(|edit| edit.mid);
-    let mids = [Some(row.mid), edit];
-    for mid in mids.into_iter().flatten().filter(|_| row.mine) {
-        for device in devices {
-            if outbox::waits(tx, no, device, &mid)? {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
 }
 
 /// Forgets a contact. Whatever could lead back to it goes at once; what is long goes in steps, under

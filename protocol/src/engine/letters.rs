@@ -1,13 +1,15 @@
 //! Letters of sessions: opened once, taken in, receipted.
 
 use super::accounts::{keep_account, stand_in};
-use super::{NONSENSE, STRANGER, amend, pack, penalise, repair};
+use super::{NONSENSE, STRANGER, amend, pack, penalise, repair, timers};
+use crate::agenda;
 use crate::crypto::hash::hash16;
 use crate::feed::amend::{Amend, ReactionRow, Version};
 use crate::feed::body::{
-    Body, Delete, Edit, Lists, PeerIds, Plain, Profile, Reaction, Repair, kind,
+    Body, Delete, Edit, Lists, PeerIds, Plain, Profile, Reaction, Repair, Timer, kind,
 };
 use crate::feed::changes::ChangeKind;
+use crate::feed::gone;
 use crate::feed::view::{self, MessageRow};
 use crate::id::{DeviceId, Hash16, Mid, Peer, SessionId};
 use crate::identity::account::conversation_id;
@@ -305,7 +307,12 @@ fn take_in(
     }
     let clock = plain.clock.unwrap_or(0);
     match body {
-        Body::Text(_) | Body::Later => message(cx, contact, plain),
+        Body::Text(_) | Body::Later => message(cx, contact, plain, &body),
+        Body::Timer(Timer { secs }) => {
+            let told = timers::heard(cx, &mut contact, secs, clock, plain.mid)?;
+            message(cx, contact, plain, &body)?;
+            told.map_or(Ok(()), |no| cx.log(ChangeKind::Contact { no }).map(|_| ()))
+        }
         Body::Reaction(Reaction { to, emoji }) => {
             let reaction = ReactionRow {
                 mine: false,
@@ -380,10 +387,12 @@ fn message(
     cx: &mut Cx<'_, '_, '_>,
     mut contact: ContactRow,
     plain: &Plain,
+    body: &Body,
 ) -> Result<(), StoreError> {
     let clock = plain.clock.unwrap_or(0);
     let now = cx.at.now;
     let row = MessageRow {
+        timer: gone::carried(body, plain.timer),
         // Somebody else's word, shown as a date: as far ahead as a clock may be, and no further.
         sent: plain.sent.unwrap_or(clock).min(now + CLOCK_AHEAD_MS),
         ..MessageRow::new(plain.mid, false, plain.body.clone(), clock, now)
@@ -401,6 +410,9 @@ fn message(
         amend::bury(cx, contact.no, &order);
     } else {
         view::mark_unread(cx.tx, &mut contact, arrival, &order, &mut row);
+        if let Some(at) = gone::due(&row) {
+            agenda::expire(cx.tx, at, contact.no, &order);
+        }
     }
     pack::came(cx, &contact)?;
     contact::put(cx.tx, &contact);

@@ -145,13 +145,14 @@ fn fold_reaction(row: &mut MessageRow, new: ReactionRow) -> bool {
 }
 
 /// Makes a tombstone of a message: nothing of what it said is left.
-fn erase(row: &mut MessageRow, now: Millis) {
+pub(super) fn erase(row: &mut MessageRow, now: Millis) {
     row.body = TypedBody {
         kind: 0,
         bytes: Blob(Vec::new()),
     };
     row.reactions.clear();
     row.edit = None;
+    row.expires_at = None;
     row.state = State::Deleted;
     row.deleted_at = Some(now);
 }

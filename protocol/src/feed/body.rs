@@ -5,6 +5,7 @@ use crate::identity::account::Signed;
 use crate::identity::list::ListRef;
 use crate::limits::{
     NAME_BYTES_MAX, NOTE_BYTES_MAX, REACTION_BYTES_MAX, RECEIPT_MIDS_MAX, TEXT_BYTES_MAX,
+    TIMER_S_MAX, TIMER_S_MIN,
 };
 use crate::time::{Millis, Secs};
 use crate::wire::codec::{Blob, Malformed, decode, encode};
@@ -79,7 +80,7 @@ pub struct Plain {
     /// Custody of earlier letters.
     #[n(7)]
     pub custody: Option<Vec<Custody>>,
-    /// Disappears after so many seconds.
+    /// Disappears after so many seconds; in what is shown.
     #[n(8)]
     pub timer: Option<u64>,
     /// When it was sent, if that is not `clock`.
@@ -149,6 +150,22 @@ impl Receipt {
     pub const DELIVERED: u8 = 1;
     /// Read by the recipient.
     pub const READ: u8 = 2;
+}
+
+/// Sets after which time later messages of the conversation disappear.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct Timer {
+    /// Seconds; 0: they stay.
+    #[n(1)]
+    pub secs: Secs,
+}
+
+impl Timer {
+    /// Whether messages may be set to disappear after this.
+    pub fn fits(secs: Secs) -> bool {
+        secs == 0 || (TIMER_S_MIN..=TIMER_S_MAX).contains(&secs)
+    }
 }
 
 /// What somebody says of themselves.
@@ -232,6 +249,8 @@ pub enum Body {
     Reaction(Reaction),
     /// 5.
     Receipt(Receipt),
+    /// 6.
+    Timer(Timer),
     /// 8.
     Profile(Profile),
     /// 32.
@@ -262,6 +281,8 @@ pub mod kind {
     pub const REACTION: u16 = 4;
     /// Receipt.
     pub const RECEIPT: u16 = 5;
+    /// Timer.
+    pub const TIMER: u16 = 6;
     /// Profile.
     pub const PROFILE: u16 = 8;
     /// Device list.
@@ -285,6 +306,7 @@ impl Body {
             Self::Delete(b) => (kind::DELETE, encode(b)),
             Self::Reaction(b) => (kind::REACTION, encode(b)),
             Self::Receipt(b) => (kind::RECEIPT, encode(b)),
+            Self::Timer(b) => (kind::TIMER, encode(b)),
             Self::Profile(b) => (kind::PROFILE, encode(b)),
             Self::Lists(b) => (kind::LISTS, encode(b)),
             Self::PeerIds(b) => (kind::PEER_IDS, encode(b)),
@@ -312,6 +334,7 @@ impl Body {
             kind::DELETE => Self::Delete(decode(bytes)?),
             kind::REACTION => Self::Reaction(decode(bytes)?),
             kind::RECEIPT => Self::Receipt(decode(bytes)?),
+            kind::TIMER => Self::Timer(decode(bytes)?),
             kind::PROFILE => Self::Profile(decode(bytes)?),
             kind::LISTS => Self::Lists(decode(bytes)?),
             kind::PEER_IDS => Self::PeerIds(decode(bytes)?),
@@ -340,6 +363,7 @@ impl Body {
                 (1..=RECEIPT_MIDS_MAX).contains(&b.mids.len())
                     && matches!(b.kind, Receipt::DELIVERED | Receipt::READ)
             }
+            Self::Timer(b) => Timer::fits(b.secs),
             Self::Profile(b) => {
                 b.name.len() <= NAME_BYTES_MAX
                     && b.note
@@ -355,7 +379,12 @@ impl Body {
     pub const fn is_user(&self) -> bool {
         matches!(
             self,
-            Self::Text(_) | Self::Edit(_) | Self::Delete(_) | Self::Reaction(_) | Self::Later
+            Self::Text(_)
+                | Self::Edit(_)
+                | Self::Delete(_)
+                | Self::Reaction(_)
+                | Self::Timer(_)
+                | Self::Later
         )
     }
 

@@ -93,6 +93,14 @@ pub fn remove(tx: &mut Tx<'_>, no: ContactNo) -> Result<bool, StoreError> {
         return Ok(true);
     }
     let scope = no.to_be_bytes();
+    let gone = tx.rows::<MessageRow>(&Span::all(Table::Gone, scope, SWEEP_ROWS))?;
+    if !gone.is_empty() {
+        for (order, row) in gone {
+            view::forget_id(tx, no, &row.mid, row.mine)?;
+            tx.delete(Key::new(Table::Gone, scope, order));
+        }
+        return Ok(true);
+    }
     for table in [
         Table::Unread,
         Table::Segment,

@@ -2,11 +2,11 @@
 
 use super::amend::{self, ReactionRow, Version};
 use super::body::{Body, TypedBody};
-use super::{changes, segments};
+use super::{changes, gone, segments};
 use crate::id::{AccountId, DeviceId, Mid};
 use crate::identity::contact::{ContactNo, ContactRow};
 use crate::store::{Key, ReadExt, Span, StoreError, Table, Tx};
-use crate::time::Millis;
+use crate::time::{Millis, Secs};
 use crate::wire::codec::Blob;
 use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
@@ -115,8 +115,14 @@ pub struct MessageRow {
     /// Its place among the unread, while it is unread.
     #[n(14)]
     pub unread: Option<u64>,
-    /// Newest cursor of the change log when it was inserted.
+    /// After how many seconds it disappears.
     #[n(15)]
+    pub timer: Option<Secs>,
+    /// When it disappears, once that time counts; of a tombstone, that it disappeared.
+    #[n(16)]
+    pub expires_at: Option<Millis>,
+    /// Newest cursor of the change log when it was inserted.
+    #[n(18)]
     pub arrival: Option<u64>,
     /// When it was taken in from another home: it was never sent or received here.
     #[n(17)]
@@ -352,6 +358,7 @@ pub fn forget(
 ) -> Result<(), StoreError> {
     erase(tx, contact, order, row);
     segments::replace(tx, contact, order, None)?;
+    gone::forget(tx, contact.no, order);
     let no = contact.no;
     forget_id(tx, no, &row.mid, row.mine)
 }
@@ -360,7 +367,7 @@ pub fn forget(
 /// packed for search is the caller's to erase. The caller puts `contact` back.
 pub fn erase(tx: &mut Tx<'_>, contact: &mut ContactRow, order: &[u8], row: &mut MessageRow) {
     clear_unread(tx, contact, row);
-    tx.delete(message_key(contact.no, order));
+    take_out(tx, contact.no, order);
 }
 
 /// Forgets the id of a message whose row is gone.
@@ -399,6 +406,11 @@ pub fn forget_id(tx: &mut Tx<'_>, no: ContactNo, mid: &Mid, mine: bool) -> Resul
     Ok(())
 }
 
+/// Takes a row out of its conversation, and leaves its id known.
+pub(super) fn take_out(tx: &mut Tx<'_>, no: ContactNo, order: &[u8]) {
+    tx.delete(message_key(no, order));
+}
+
 impl MessageRow {
     /// A message as it begins.
     pub fn new(mid: Mid, mine: bool, body: TypedBody, clock: Millis, at: Millis) -> Self {
@@ -422,6 +434,8 @@ impl MessageRow {
             deleted_at: None,
             unread: None,
             arrival: None,
+            timer: None,
+            expires_at: None,
             imported: None,
         }
     }

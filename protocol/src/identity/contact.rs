@@ -4,6 +4,7 @@ mod parts;
 
 use super::account::Signed;
 use super::list::ListRef;
+pub use super::talk::{Muted, Packed, TimerRow};
 use crate::id::{AccountId, DeviceId, InviteId, Mid, Peer, SessionId};
 use crate::limits::{ADDR_BYTES_MAX, ADDRS_MAX, NAME_BYTES_MAX};
 use crate::private::Secret;
@@ -16,7 +17,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
-pub use parts::{Clearing, ContactState, HeldLetter, Muted, Packed, PendingInvite, Reach};
+pub use parts::{Clearing, ContactState, HeldLetter, PendingInvite, Reach};
 
 /// A contact's number in this home; never leaves it.
 pub type ContactNo = u32;
@@ -90,12 +91,22 @@ pub struct ContactRow {
     /// The user wants no notifications of theirs.
     #[n(21)]
     pub muted: Option<Muted>,
-    /// The history is being erased.
+    /// After which time messages disappear, if that was ever set.
     #[n(22)]
+    pub timer: Option<TimerRow>,
+    /// The history is being erased.
+    #[n(23)]
     pub clearing: Option<Clearing>,
     /// The invite of theirs that was taken up last.
-    #[n(23)]
+    #[n(24)]
     pub came_by: Option<InviteId>,
+}
+
+impl ContactRow {
+    /// After how many seconds what is sent now disappears.
+    pub fn disappear(&self) -> Option<Secs> {
+        self.timer.map(|timer| timer.secs).filter(|secs| *secs > 0)
+    }
 }
 
 /// One session of a device pair.
@@ -345,6 +356,7 @@ pub fn add(
         waiting_reactions: 0,
         devices: Vec::new(),
         skipped: 0,
+        timer: None,
         doubted: None,
         muted: None,
         clearing: None,

@@ -6,4 +6,5 @@ pub mod contact;
 pub mod device;
 pub mod list;
 pub mod safety;
+mod talk;
 pub mod words;

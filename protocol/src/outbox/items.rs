@@ -174,19 +174,6 @@ pub fn find(
     }
 }
 
-/// Whether a message, or an edit, waits for a device.
-///
-/// # Errors
-/// [`StoreError`] if the disk fails.
-pub fn waits(
-    store: &(impl ReadExt + ?Sized),
-    no: ContactNo,
-    device: &DeviceId,
-    mid: &Mid,
-) -> Result<bool, StoreError> {
-    Ok(store.row::<u64>(&mid_key(no, device, mid))?.is_some())
-}
-
 pub(super) fn put_item(
     cx: &mut Cx<'_, '_, '_>,
     no: ContactNo,

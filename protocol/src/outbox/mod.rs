@@ -16,9 +16,11 @@ mod receipts;
 
 pub use cx::Cx;
 pub use forget::{close, forget, forget_dials};
-pub use items::{Item, OutState, Sealed, What, find, state, waits};
+pub use items::{Item, OutState, Sealed, What, find, state};
 pub use pump::pump;
-pub use queue::{enqueue, enqueue_current, enqueue_first, may_send, readdress, targets, unseal};
+pub use queue::{
+    enqueue, enqueue_current, enqueue_first, may_send, readdress, targets, unseal, waits,
+};
 pub use reach::{
     DialRow, DialWhat, attend, attend_now, dials, down, failed, first_addrs, is_online, listening,
     online_since, reach_of, set_listening, undelivered, up,

@@ -24,13 +24,14 @@ pub(super) fn plain(
     item: &Item,
     first: bool,
 ) -> Result<Option<Plain>, StoreError> {
-    let mut sent = None;
+    let (mut sent, mut timer) = (None, None);
     let (body, clock) = match &item.what {
         What::Message { order } => match view::get(cx.tx, contact.no, order)? {
             // Deleted before it was sealed: it is not said at all.
             Some(message) if message.deleted_at.is_some() => return Ok(None),
             Some(message) => {
                 sent = (message.sent != message.clock).then_some(message.sent);
+                timer = message.timer;
                 (message.body, Some(message.clock))
             }
             None => return Ok(None),
@@ -62,6 +63,7 @@ pub(super) fn plain(
     Ok(Some(Plain {
         conversation: clock.map(|_| conversation_id(&cx.own.account, &contact.account)),
         clock,
+        timer,
         sent,
         ..aside(cx, contact, item.mid, body)
     }))

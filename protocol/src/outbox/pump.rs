@@ -6,6 +6,7 @@ use super::reach::connected;
 use super::{Cx, Item, PAGE, What, may_send, state};
 use crate::agenda::{self, Job};
 use crate::feed::changes::ChangeKind;
+use crate::feed::gone;
 use crate::feed::view::{self, State};
 use crate::id::{DeviceId, Peer};
 use crate::identity::contact::{self, ContactNo};
@@ -123,6 +124,11 @@ fn sent(
     trail.last_sent_at = Some(now);
     trail.sends = item.sends;
     let moved = message.advance(State::Sent);
+    if message.expires_at.is_none()
+        && let Some(at) = gone::count(&mut message, now, now)
+    {
+        agenda::expire(cx.tx, at, no, order);
+    }
     view::put(cx.tx, no, order, &message);
     if moved && cx.fresh != Some(item.mid) {
         cx.log(ChangeKind::State {

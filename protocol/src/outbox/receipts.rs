@@ -7,6 +7,7 @@ use super::{Cx, What, state};
 use crate::agenda::{self, Job};
 use crate::feed::body::{Body, Receipt};
 use crate::feed::changes::ChangeKind;
+use crate::feed::gone;
 use crate::feed::view::{self, State};
 use crate::frame::Frame;
 use crate::id::{DeviceId, Mid};
@@ -131,6 +132,7 @@ pub fn receipt(
             && let Some(item) = cx.tx.row(&item_key(no, device, seq))?
         {
             drop_item(cx, no, device, &mut state, seq, &item);
+            edit_left(cx, no, &item.what)?;
         }
         let Some((order, mut message)) = view::find(cx.tx, no, true, mid)? else {
             continue;
@@ -142,6 +144,10 @@ pub fn receipt(
             trail.read_at.get_or_insert(now);
         }
         let moved = message.advance(to);
+        // Its time may have been up while it waited here for this receipt.
+        if let Some(at) = gone::count(&mut message, now, now) {
+            agenda::expire(cx.tx, at, no, &order);
+        }
         view::put(cx.tx, no, &order, &message);
         if moved {
             cx.log(ChangeKind::State {
@@ -166,18 +172,35 @@ pub(super) fn ended(
     state: State,
 ) -> Result<(), StoreError> {
     let What::Message { order } = what else {
-        return Ok(());
+        return edit_left(cx, no, what);
     };
     let Some(mut message) = view::get(cx.tx, no, order)? else {
         return Ok(());
     };
     if message.advance(state) {
+        let now = cx.at.now;
+        if let Some(at) = gone::count(&mut message, now, now) {
+            agenda::expire(cx.tx, at, no, order);
+        }
         view::put(cx.tx, no, order, &message);
         cx.log(ChangeKind::State {
             no,
             mid: message.mid,
             state,
         })?;
+    }
+    Ok(())
+}
+
+/// An edit left the outbox: its message, whose time may have been up meanwhile, waited for it.
+fn edit_left(cx: &mut Cx<'_, '_, '_>, no: ContactNo, what: &What) -> Result<(), StoreError> {
+    let What::Edit { order } = what else {
+        return Ok(());
+    };
+    let message = view::get(cx.tx, no, order)?;
+    if let Some(at) = message.and_then(|message| message.expires_at) {
+        let at = at.max(cx.at.now);
+        agenda::expire(cx.tx, at, no, order);
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! A conversation from its beginning, page by page, as it is taken along.
 
+use crate::feed::body::kind;
 use crate::feed::past::Past;
-use crate::feed::view;
+use crate::feed::view::{self, MessageRow};
 use crate::identity::contact;
 use crate::store::{Read, StoreError};
 use alloc::vec::Vec;
@@ -41,7 +42,13 @@ pub fn history(
             .iter()
             .map(|(_, row)| row.body.bytes.len())
             .sum::<usize>();
-        page.extend(rows.iter().map(|(_, row)| Past::of(row)));
+        let stay = rows.iter().filter(|(_, row)| stays(row));
+        page.extend(stay.map(|(_, row)| Past::of(row)));
     }
     Ok(Some((page, Some(place))))
+}
+
+/// What disappears is not taken along, nor what says after which time: a file would outlive it.
+fn stays(row: &MessageRow) -> bool {
+    row.timer.is_none() && row.body.kind != kind::TIMER
 }

@@ -188,6 +188,7 @@ pub(super) fn contact_view(store: &dyn Read, row: &ContactRow) -> Result<Contact
         last_seen: row.last_seen,
         unread: row.unread,
         peer,
+        disappear_s: row.disappear(),
     })
 }
 

@@ -4,6 +4,7 @@ use super::people::{contact_view, request_view};
 use super::{Change, ChangeView, Changes, MessageView, Page, ReactionView};
 use crate::feed::body::Body;
 use crate::feed::changes::{self, ChangeKind, ChangeRow};
+use crate::feed::gone;
 use crate::feed::view::{self, MessageRow};
 use crate::id::Mid;
 use crate::identity::account::address;
@@ -127,10 +128,12 @@ pub(super) fn message_view(own: &OwnRow, contact: &ContactRow, row: &MessageRow)
             contact.name.clone()
         }
     };
-    let (text, reply_to) = match row.open_body() {
-        Body::Text(text) => (Some(text.text), text.reply_to),
-        _ => (None, None),
-    };
+    let (mut text, mut reply_to, mut sets_disappear_s) = (None, None, None);
+    match row.open_body() {
+        Body::Text(body) => (text, reply_to) = (Some(body.text), body.reply_to),
+        Body::Timer(timer) => sets_disappear_s = Some(timer.secs),
+        _ => {}
+    }
     let reactions = row
         .reactions
         .iter()
@@ -156,13 +159,15 @@ pub(super) fn message_view(own: &OwnRow, contact: &ContactRow, row: &MessageRow)
         reply_to,
         reactions,
         edited: row.edit.is_some(),
-        expires_at: None,
+        disappear_s: row.timer,
+        expires_at: row.expires_at,
+        sets_disappear_s,
         muted: contact.muted.is_some(),
         imported: row.imported.is_some(),
     }
 }
 
-/// A message by id with its conversation; our own first if somebody reused its id.
+/// A message by id with its conversation, or what is left of it; our own first if somebody reused its id.
 pub(super) fn by_id(
     store: &dyn Read,
     id: &Mid,
@@ -178,7 +183,10 @@ pub(super) fn by_id(
     let Some(contact) = contact::get(store, place.no)? else {
         return Ok(None);
     };
-    let row = view::get(store, place.no, &place.order)?;
+    let row = match view::get(store, place.no, &place.order)? {
+        Some(row) => Some(row),
+        None => gone::left(store, place.no, &place.order)?,
+    };
     Ok(row.map(|row| (own, contact, row)))
 }
 

@@ -57,6 +57,8 @@ pub struct ContactView {
     pub unread: u64,
     /// Their device's libp2p key, if known.
     pub peer: Option<Peer>,
+    /// After how many seconds messages disappear.
+    pub disappear_s: Option<Secs>,
 }
 
 /// How to find out whether a contact is who they say.
@@ -150,8 +152,12 @@ pub struct MessageView {
     pub reactions: Vec<ReactionView>,
     /// It was edited.
     pub edited: bool,
-    /// When it disappears.
+    /// After how many seconds it disappears.
+    pub disappear_s: Option<Secs>,
+    /// When it disappears, once that time counts; when it disappeared, if it is gone.
     pub expires_at: Option<Millis>,
+    /// It says that later messages disappear after so many seconds; 0: that they stay.
+    pub sets_disappear_s: Option<Secs>,
     /// The contact is muted: clients do not notify of it.
     pub muted: bool,
     /// It was taken in from another home.
@@ -174,7 +180,7 @@ pub struct ChangeView {
 pub enum Change {
     /// A message came, was sent, or changed otherwise than in its state (a reaction).
     Message(MessageView),
-    /// A message of ours moved to a state.
+    /// A message of ours moved to a state; or one of either side disappeared.
     State {
         /// Which.
         id: Mid,
@@ -279,6 +285,8 @@ pub enum What {
     Retried,
     /// We gave up.
     Expired,
+    /// Its time was up: it is gone from this home.
+    Disappeared,
 }
 
 /// What happens next to a message, and when.

@@ -27,6 +27,7 @@ enum Turn {
     Delivered,
     Read,
     Ended,
+    Gone,
 }
 
 /// The custody story of a message: steps in order of time, and of the story within a moment.
@@ -50,8 +51,18 @@ pub fn why(store: &dyn Read, id: &Mid, now: Millis) -> Result<Option<WhyView>, S
         let next = next_step(store, &contact, &row, now)?;
         (contact.name, steps, next)
     } else {
-        (own.name, their_story(own.device, &row), None)
+        let next = row.deleted_at.is_none().then(|| fading(&row)).flatten();
+        (own.name, their_story(own.device, &row), next)
     };
+    if let (Some(at), Some(_)) = (row.deleted_at, row.expires_at) {
+        let step = Step {
+            at,
+            what: What::Disappeared,
+            device: None,
+            reason: Some("its time was up".to_string()),
+        };
+        steps.push((Turn::Gone, step));
+    }
     // Stable: dials of one moment keep the order of their log.
     steps.sort_by_key(|(turn, step)| (step.at, *turn));
     Ok(Some(WhyView {
@@ -192,6 +203,14 @@ fn dial_step(dial: &DialRow) -> Option<(Turn, Step)> {
     }
 }
 
+/// It disappears, once its time counts.
+fn fading(row: &MessageRow) -> Option<NextStep> {
+    row.expires_at.map(|at| NextStep {
+        at: Some(at),
+        what: "it disappears from this home".to_string(),
+    })
+}
+
 fn next_step(
     store: &dyn Read,
     contact: &ContactRow,
@@ -203,11 +222,12 @@ fn next_step(
         what: what.to_string(),
     };
     match row.state {
-        State::Delivered => {
+        State::Delivered if row.timer.is_none() => {
             return Ok(Some(what("nothing more to do; a read receipt may come")));
         }
         State::Queued | State::Sent | State::Held => {}
-        State::Expired | State::Refused | State::Read | State::Deleted => return Ok(None),
+        State::Deleted => return Ok(None),
+        State::Expired | State::Refused | State::Delivered | State::Read => return Ok(fading(row)),
     }
     let mut at: Option<Millis> = None;
     for device in outbox::targets(contact) {

@@ -106,9 +106,12 @@ pub enum Table {
     /// Messages that came behind what was packed into segments, until they are packed too.
     #[n(33)]
     Unpacked = 33,
-    /// Ids of messages that were erased here, in order of that: no duplicate brings one back.
+    /// What is left of messages that disappeared: that they were there.
     #[n(34)]
-    Cleared = 34,
+    Gone = 34,
+    /// Ids of messages that were erased here, in order of that: no duplicate brings one back.
+    #[n(35)]
+    Cleared = 35,
 }
 
 impl Table {

@@ -292,6 +292,34 @@ fn ml_kem_fields_come_when_they_are_due_and_never_together() {
     }
 }
 
+/// Keys and tags are right here: only what the header says of ML-KEM does not fit.
+#[test]
+fn a_well_sealed_letter_is_refused_if_its_ml_kem_part_does_not_fit() {
+    let dice = &mut Dice(21);
+    let (mut a, mut b) = warm(dice);
+    let mut row = a.row();
+    let first = row.seal(b"one", START, dice).unwrap();
+    row.chain_ct = Some(Fixed([0; CT_BYTES]));
+    let unasked = row.seal(b"two", START, dice).unwrap();
+    assert_eq!(b.hear(&unasked, START), BROKEN);
+    assert_eq!(b.hear(&first, START), opened(b"one"));
+    row.chain_ct = None;
+    a.put(&row);
+    // A day later bob proposes, and alice's next chain is made as if he had not.
+    let day = START + PQ_EVERY_MS;
+    let proposal = b.seal(b"three", day, dice);
+    a.hear(&proposal, day);
+    let mut row = a.row();
+    assert!(row.ek_r.take().is_some());
+    row.last_pq = day;
+    let unanswered = row.seal(b"four", day, dice).unwrap();
+    assert!(header(&unanswered).ct.is_none() && header(&unanswered).ek.is_none());
+    assert_eq!(b.hear(&unanswered, day), BROKEN);
+    assert!(b.row().dk.is_some(), "the proposal still stands");
+    let answer = a.seal(b"five", day, dice);
+    assert_eq!(b.hear(&answer, day), opened(b"five"));
+}
+
 #[test]
 fn a_proposal_comes_with_the_first_chain_after_fifty_letters() {
     let dice = &mut Dice(12);

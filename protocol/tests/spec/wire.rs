@@ -7,7 +7,7 @@ use crate::common::forge::honest;
 use crate::common::persona::{Persona, plain_of};
 use data_encoding::HEXLOWER;
 use waxwing_protocol::feed::body::{
-    Body, BundleBody, Delete, Edit, Lists, PeerIds, Profile, Reaction, Receipt, Repair, Text,
+    Body, BundleBody, Delete, Edit, Lists, PeerIds, Profile, Reaction, Receipt, Repair, Text, Timer,
 };
 use waxwing_protocol::frame::Frame;
 use waxwing_protocol::id::Fixed;
@@ -137,6 +137,7 @@ fn every_body_and_a_whole_first_message_are_what_the_rules_say() {
                 kind: Receipt::READ,
             }),
         ),
+        ("timer", Body::Timer(Timer { secs: 86_400 })),
         (
             "profile",
             Body::Profile(Profile {

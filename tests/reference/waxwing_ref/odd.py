@@ -34,6 +34,8 @@ def letters(clock):
         ("an extension key in the body", 1, encode({1: "b", 99: b"x"}), {}, True, "b"),
         ("an unknown user message", 20, encode({1: 1}), {}, True, "?"),
         ("a reserved user message", 9, encode({}), {}, True, "?"),
+        ("a timer that is off", 6, encode({1: 0}), {}, True, "?"),
+        ("a timer of four seconds", 6, encode({1: 4}), {}, True, None),
         ("an unknown type", 33, encode({}), {}, True, None),
         ("an unknown type of a later range", 64, encode({}), {}, True, None),
         ("a private type", 0xF000, encode({}), {}, True, None),

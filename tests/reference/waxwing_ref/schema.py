@@ -192,6 +192,7 @@ bodies = {
     1: table({1: text(0, 32768)}, {2: b16}),
     4: table({1: b16, 2: text(0, 32)}),
     5: table({1: many(b16, 1, 64), 2: one_of(1, 2)}),
+    6: table({1: either(one_of(0), between(5, 31_536_000))}),
     8: table({1: text(0, 128)}, {2: text(0, 512)}),
     32: table({1: signed, 2: signed}),
     34: table({1: b32, 2: many(addr, 0, 8), 3: uint()}),

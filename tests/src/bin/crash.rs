@@ -2,13 +2,14 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use waxwing_tests::cut::{self, Figures, Plan, child};
+use waxwing_tests::cut::{self, Figures, LIFE_MS, Plan, child};
 
 const USAGE: &str = "\
-usage: crash kill|power|control [--rounds N] [--seed N]
+usage: crash kill|power|control [--rounds N] [--seed N] [--life MS]
   kill     SIGKILL to a process that writes
   power    the disk under it is cut off without a flush (needs root)
-  control  the same with every sync turned into nothing: losses must be found (needs root)";
+  control  the same with every sync turned into nothing: losses must be found (needs root)
+  --life   how long a writer lives at most [default: 400]";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -60,11 +61,13 @@ fn play(
         program: std::env::current_exe().ok()?,
         rounds,
         seed: 7,
+        life_ms: LIFE_MS,
     };
     for pair in words.chunks(2) {
         match pair {
             ["--rounds", rounds] => plan.rounds = rounds.parse().ok()?,
             ["--seed", seed] => plan.seed = seed.parse().ok()?,
+            ["--life", life] => plan.life_ms = life.parse().ok()?,
             _ => return None,
         }
     }

@@ -9,11 +9,14 @@ use waxwing_protocol::private::Secret;
 use waxwing_protocol::store::{Read, Store};
 use waxwing_protocol::time::{DAY_S, Secs};
 
-/// Some day in 2026; each batch is an hour, so that the state key rotates every few batches.
+/// Some day in 2026; each batch is an hour, so that the state key rotates whenever there is
+/// housekeeping.
 const BEGIN: Secs = 1_790_000_000;
 const HOUR_S: Secs = DAY_S / 24;
-/// Steps of housekeeping between two batches, at most.
-const STEPS_MAX: usize = 8;
+/// Housekeeping comes after so many batches, in steps of which each comes after a further batch.
+const HOUSEKEEPING_EVERY: u64 = 32;
+/// In every other run of so many batches there is none: then much waits for it.
+const NEGLECT: u64 = 512;
 
 /// Opens the store as a home does: once one was made, it is never made again.
 fn store(home: &Path, now: Secs) -> Result<SledStore, String> {
@@ -61,6 +64,7 @@ pub fn write(home: &Path, seed: u64, batches: Option<u64>) -> Result<(), String>
     let mut store = store(home, BEGIN)?;
     let at = newest(&store)?;
     say("at", at)?;
+    let mut more = false;
     let end = batches.map_or(u64::MAX, |batches| at.saturating_add(batches));
     for n in at + 1..=end {
         say("begin", n)?;
@@ -68,10 +72,10 @@ pub fn write(home: &Path, seed: u64, batches: Option<u64>) -> Result<(), String>
             return say("failed", error);
         }
         say("done", n)?;
-        for _ in 0..STEPS_MAX {
+        let cared_for = (n / NEGLECT).is_multiple_of(2) && n.is_multiple_of(HOUSEKEEPING_EVERY);
+        if more || cared_for {
             match store.maintain(BEGIN + n * HOUR_S) {
-                Ok(true) => {}
-                Ok(false) => break,
+                Ok(there_is_more) => more = there_is_more,
                 Err(error) => return say("failed", error),
             }
         }

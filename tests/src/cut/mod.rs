@@ -24,8 +24,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-/// A writer lives so many milliseconds after its first word …
-const LIFE_MS: (u64, u64) = (0, 400);
+/// A writer lives at most so many milliseconds after its first word …
+pub const LIFE_MS: u64 = 400;
 /// … and one in so many only so many after its start: the end comes while the store is opened.
 const EARLY: u64 = 4;
 const EARLY_MS: (u64, u64) = (0, 80);
@@ -40,6 +40,8 @@ pub struct Plan {
     pub rounds: u64,
     /// Decides contents and instants.
     pub seed: u64,
+    /// How long a writer lives at most; [`LIFE_MS`] is plenty.
+    pub life_ms: u64,
 }
 
 /// How the rounds went.
@@ -130,7 +132,7 @@ pub fn control(plan: &Plan, enough: u64) -> Result<Option<Figures>, String> {
         };
         let mut dice = dice(plan, round);
         let before = known.acknowledged;
-        let written = run(writing, &mut dice, cutting(&disk)?)?;
+        let written = run(writing, &mut dice, plan.life_ms, cutting(&disk)?)?;
         written.count(&mut known, &mut figures);
         let found = look(plan, &home);
         figures.rounds += 1;
@@ -165,7 +167,8 @@ fn rounds<E: FnOnce(&mut Writer) -> Result<(), String>>(
         let failed = |what: String| format!("seed {}, round {round}: {what}", plan.seed);
         let before = known.acknowledged;
         let writing = command(plan, "write", home);
-        let written = run(writing, &mut dice(plan, round), ready()?).map_err(failed)?;
+        let written = run(writing, &mut dice(plan, round), plan.life_ms, ready()?);
+        let written = written.map_err(failed)?;
         if let Some(at) = written.at
             && at != before
         {
@@ -225,6 +228,7 @@ impl Written {
 fn run(
     mut command: Command,
     dice: &mut Dice,
+    life_ms: u64,
     end: impl FnOnce(&mut Writer) -> Result<(), String>,
 ) -> Result<Written, String> {
     let mut child = command
@@ -256,7 +260,7 @@ fn run(
     };
     let mut writer = Writer { child, lines };
     let early = dice.below(EARLY) == 0;
-    let life = Duration::from_millis(dice.between(if early { EARLY_MS } else { LIFE_MS }));
+    let life = Duration::from_millis(dice.between(if early { EARLY_MS } else { (0, life_ms) }));
     if !early && let Ok(line) = writer.lines.recv_timeout(PATIENCE) {
         written.hear(&line)?;
     }

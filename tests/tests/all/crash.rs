@@ -47,9 +47,14 @@ fn play(crash: Option<(usize, u64, CrashPoint)>) -> Result<[u64; 2], Box<Failure
     world.run_for(SECOND_MS);
     world.reply(BOB, ALICE, "three");
     world.run_for(10 * SECOND_MS);
+    world.disappear(ALICE, BOB, 30);
+    world.say(ALICE, BOB, "four");
+    world.run_for(SECOND_MS);
+    world.act(Step::Read { by: BOB, of: ALICE });
+    world.run_for(60 * SECOND_MS);
     let commits = [world.people[ALICE].commits, world.people[BOB].commits];
     world.settle()?;
-    assert_eq!(world.model.sent.len(), 3, "{crash:?}");
+    assert_eq!(world.model.sent.len(), 4, "{crash:?}");
     Ok(commits)
 }
 

@@ -2,7 +2,7 @@
 //! `docs/guide/verification.md` reports; `SEED=n` draws other instants.
 
 use super::e2e::is_full;
-use waxwing_tests::cut::{Plan, control, kill, power};
+use waxwing_tests::cut::{LIFE_MS, Plan, control, kill, power};
 
 /// Of the control, which may need several to lose something.
 const CONTROL_ROUNDS: u64 = 30;
@@ -13,6 +13,7 @@ fn plan(some: u64, all: u64) -> Plan {
         program: env!("CARGO_BIN_EXE_crash").into(),
         rounds: if is_full() { all } else { some },
         seed: seed.and_then(|text| text.parse().ok()).unwrap_or(7),
+        life_ms: LIFE_MS,
     }
 }
 

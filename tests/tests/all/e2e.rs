@@ -7,6 +7,7 @@ mod contacts;
 mod demo;
 mod events;
 mod exits;
+mod fade;
 mod full_disk;
 mod garbage;
 mod history;

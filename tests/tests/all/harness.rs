@@ -66,6 +66,14 @@ fn play(engine: Box<dyn Engine>) -> World {
         world.act(Step::Delete { by, of: four });
         world.act(Step::Edit { by, of: five, text });
     }
+    for (secs, text) in [(86_400, "six"), (30, "seven")] {
+        let (by, with) = (ALICE, BOB);
+        world.act(Step::Disappear { by, with, secs });
+        world.run_for(SECOND_MS);
+        world.act(send(ALICE, BOB, text));
+        world.run_for(SECOND_MS);
+        let _ = world.view(BOB);
+    }
     world.run_for(5 * SECOND_MS);
     world.act(Step::Read { by: BOB, of: ALICE });
     for _ in 0..12 {
@@ -153,6 +161,11 @@ fn every_check_can_fail() {
         (Fault::KeepsAwake, "busy"),
         (Fault::GivesOwnNames, "misnamed"),
         (Fault::KeepsDeleted, "undeleted"),
+        (Fault::ForgetsTimers, "timer_lost"),
+        (Fault::ForgetsTimersForOne, "timers_differ"),
+        (Fault::HidesDisappearing, "lost"),
+        (Fault::HidesDisappearing, "lost_here"),
+        (Fault::KeepsDisappearing, "outlived"),
         (Fault::KeepsErased, "uncleared"),
         (Fault::KeepsTheOutbox, "outbox_left"),
         (Fault::ListsContactsTwice, "contact_twice"),

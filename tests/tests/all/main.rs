@@ -4,6 +4,7 @@ mod crash;
 mod cut;
 mod direct;
 mod e2e;
+mod fade;
 mod golden;
 mod harness;
 mod partition;

@@ -1,6 +1,7 @@
 //! Engines that are wrong on purpose: the real one with one thing spoiled at its door.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use waxwing_protocol::id::{Fixed, Mid};
 use waxwing_protocol::input::{Command, Input, Moment};
 use waxwing_protocol::output::{Answer, ContactState, Output, State};
@@ -31,6 +32,10 @@ pub enum Fault {
     GivesOwnNames,
     KeepsDeleted,
     KeepsErased,
+    KeepsDisappearing,
+    HidesDisappearing,
+    ForgetsTimers,
+    ForgetsTimersForOne,
     ForgetsReading,
     GivesOneIdTwice,
     HidesReactionsOfOthers,
@@ -60,6 +65,8 @@ pub enum Fault {
 pub struct Wrong {
     pub fault: Fault,
     pub calls: Cell<u32>,
+    /// Messages that were shown once.
+    kept: RefCell<BTreeMap<(String, Mid), MessageView>>,
 }
 
 thread_local! {
@@ -73,6 +80,7 @@ impl Wrong {
         Self {
             fault,
             calls: Cell::new(0),
+            kept: RefCell::default(),
         }
     }
 
@@ -241,6 +249,11 @@ impl Engine for Wrong {
                 let named = contacts.iter_mut().filter(|c| c.name.contains(' '));
                 named.for_each(|c| c.name = "somebody".into());
             }
+            Fault::ForgetsTimers => contacts.iter_mut().for_each(|c| c.disappear_s = None),
+            Fault::ForgetsTimersForOne => contacts
+                .iter_mut()
+                .filter(|c| c.name == "bob")
+                .for_each(|c| c.disappear_s = None),
             Fault::CountsUnreadWrong => contacts.iter_mut().for_each(|c| c.unread += 1),
             _ => {}
         }
@@ -299,6 +312,19 @@ impl Engine for Wrong {
                 let deleted = list.iter_mut().filter(|m| m.state == State::Deleted);
                 deleted.for_each(|m| m.state = State::Delivered);
             }
+            Fault::KeepsDisappearing => {
+                let mut kept = self.kept.borrow_mut();
+                for message in list.drain(..) {
+                    kept.insert((name.to_owned(), message.id), message);
+                }
+                list.extend(
+                    kept.iter()
+                        .filter(|((n, _), _)| n == name)
+                        .map(|(_, m)| m.clone()),
+                );
+                list.sort_by_key(|m| m.clock);
+            }
+            Fault::HidesDisappearing => list.retain(|m| m.disappear_s.is_none()),
             Fault::ForgetsReactions => list.iter_mut().for_each(|m| m.reactions.clear()),
             Fault::HidesReactionsOfOthers => {
                 list.iter_mut().for_each(|m| m.reactions.retain(|r| r.mine));

@@ -24,7 +24,7 @@ pub struct Event {
 pub enum Change {
     /// A message came, was sent, or changed otherwise than in its state (a reaction).
     Message(Message),
-    /// A message of ours moved to a state.
+    /// A message of ours moved to a state; or one of either side disappeared, and is `deleted`.
     State {
         /// Which.
         #[schema(value_type = MessageId)]

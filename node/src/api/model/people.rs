@@ -122,6 +122,8 @@ pub struct Contact {
     /// Their device's libp2p PeerId, if known.
     #[schema(value_type = Option<PeerId>)]
     pub peer: Option<String>,
+    /// After how many seconds what is sent from now on disappears; `null`: it stays.
+    pub disappear_s: Option<u64>,
 }
 
 /// `GET /v1/contacts`.

@@ -154,9 +154,14 @@ pub struct Message {
     pub reactions: Vec<Reaction>,
     /// It was edited.
     pub edited: bool,
-    /// When it disappears.
+    /// After how many seconds it disappears; `null`: it stays.
+    pub disappear_s: Option<u64>,
+    /// When it disappears, once that time counts; when it did, if it is gone.
     #[schema(value_type = Option<Time>)]
     pub expires_at: Option<String>,
+    /// It says that later messages disappear after so many seconds, 0: that they stay; `null` for
+    /// every other message.
+    pub sets_disappear_s: Option<u64>,
     /// The contact is muted: a client does not notify of it.
     pub muted: bool,
     /// It was taken in from another home: it was never sent or received here.
@@ -232,6 +237,8 @@ pub enum What {
     Retried,
     /// We gave up.
     Expired,
+    /// Its time was up: it is gone from this home.
+    Disappeared,
 }
 
 /// What happens next to a message.

@@ -42,7 +42,9 @@ fn message() -> MessageView {
             emoji: "👍".to_owned(),
         }],
         edited: false,
+        disappear_s: None,
         expires_at: None,
+        sets_disappear_s: None,
         muted: false,
         imported: false,
     }
@@ -116,6 +118,7 @@ fn me_and_a_contact() {
         last_seen: Some(AT),
         unread: 2,
         peer: None,
+        disappear_s: None,
     };
     assert_eq!(
         json(&convert::contact(view.clone())),

@@ -2,7 +2,7 @@
 
 use crate::id::{DeviceId, InviteId};
 use crate::private::Secret;
-use crate::time::{Millis, Secs};
+use crate::time::Secs;
 use crate::wire::codec::Blob;
 use minicbor::{Decode, Encode};
 
@@ -68,25 +68,6 @@ pub struct HeldLetter {
     /// The encoded plaintext.
     #[n(1)]
     pub plain: Blob,
-}
-
-/// How far a conversation is packed for search.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
-pub struct Packed {
-    /// Order key up to which everything is packed, what came late excepted; empty: nothing is.
-    #[n(0)]
-    pub upto: Blob,
-    /// Messages that came since.
-    #[n(1)]
-    pub fresh: u32,
-}
-
-/// A contact whose messages nobody is to be disturbed by.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct Muted {
-    /// When it ends by itself; `None`: never.
-    #[n(0)]
-    pub until: Option<Millis>,
 }
 
 /// How far a history is erased.

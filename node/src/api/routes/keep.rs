@@ -1,0 +1,49 @@
+//! How long things are kept.
+
+use super::{Node, Reply, command};
+use crate::api::extract::{Body, IdemKey, Name};
+use crate::api::model;
+use crate::api::problem::Fault;
+use crate::api::span;
+use crate::api::table::{Forbidden, NoContact};
+use axum::Json;
+use axum::extract::State;
+use waxwing_protocol::input::Command;
+use waxwing_protocol::output::Answer;
+
+/// Sets after which time what is sent from now on disappears, on both sides.
+#[utoipa::path(
+    put,
+    path = "/v1/contacts/{name}/disappear",
+    tag = "people",
+    params(Name, IdemKey),
+    request_body = model::DisappearRequest,
+    responses((status = 200, body = model::Disappear), NoContact, Forbidden)
+)]
+pub(super) async fn disappear(
+    State(node): Node,
+    Name(name): Name,
+    IdemKey(key): IdemKey,
+    Body(body): Body<model::DisappearRequest>,
+) -> Reply<model::Disappear> {
+    let secs = match body.after.as_str() {
+        "off" => 0,
+        text => span::parse(text)
+            .map(|span| span.as_secs())
+            .ok_or_else(|| {
+                Fault::invalid("invalid_duration", "`after` is no duration.")
+                    .hint("write it as 30s, 10m, 24h or 7d, or `off`")
+            })?,
+    };
+    let wish = Command::Disappear {
+        name: name.clone(),
+        secs,
+    };
+    match command(&node, key, wish).await? {
+        Answer::Timer { secs, .. } => Ok(Json(model::Disappear {
+            name,
+            disappear_s: (secs > 0).then_some(secs),
+        })),
+        _ => Err(Fault::unexpected()),
+    }
+}
