@@ -115,6 +115,9 @@ pub fn contact(contact: &Contact, now: &Zoned, out: Out) -> String {
     if contact.unread > 0 {
         words.push(format!("{} unread", contact.unread));
     }
+    if contact.draft.is_some() {
+        words.push("draft".to_owned());
+    }
     format!(
         "{}  {}",
         words.join("  "),

@@ -7,6 +7,7 @@ mod answers;
 mod arrival;
 mod commands;
 mod contacts;
+mod draft;
 mod erase;
 mod handshake;
 mod import;

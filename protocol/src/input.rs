@@ -310,6 +310,23 @@ pub enum Command {
         #[n(1)]
         compared: Option<String>,
     },
+    /// Keep a text for later, in place of what was kept before.
+    #[n(21)]
+    Draft {
+        /// To whom.
+        #[n(0)]
+        name: String,
+        /// At most [`crate::limits::TEXT_BYTES_MAX`] bytes; `None` forgets it.
+        #[n(1)]
+        text: Option<String>,
+    },
+    /// Send what was kept, and forget it.
+    #[n(22)]
+    SendDraft {
+        /// To whom.
+        #[n(0)]
+        name: String,
+    },
     /// Take in messages of the past: of another home, or of an earlier one. Those that are there
     /// already are left as they are; nothing is sent, nothing is unread.
     #[n(20)]

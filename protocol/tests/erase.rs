@@ -281,6 +281,8 @@ fn a_removed_contact_leaves_nothing_behind() {
     pair.pass(100_000);
     assert_eq!(count(&pair.a, Table::Gone), 1);
     pair.say(ALICE, "gone later");
+    let (name, text) = ("bob".to_owned(), Some("unsaid".to_owned()));
+    pair.ask(ALICE, Command::Draft { name, text }).unwrap();
     pair.part();
     for n in 0..300 {
         pair.say(ALICE, &format!("waits {n}"));

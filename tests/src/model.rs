@@ -457,6 +457,7 @@ fn word(command: &Command) -> &'static str {
         Command::Mute { .. } => "mute",
         Command::Clear { .. } => "clear",
         Command::Remove { .. } => "remove",
+        Command::Draft { .. } | Command::SendDraft { .. } => "draft",
         Command::Import { .. } => "import",
         Command::WordsWritten => "words",
     }

@@ -43,6 +43,7 @@ pub fn most(table: Table, load: Load) -> u64 {
         // New ones every week, kept for at most 45 days, and as many on command.
         Table::Prekey | Table::OneTime => 32 + commands,
         Table::Contact | Table::ByAccount | Table::ByName | Table::Account => devices * 2,
+        Table::Draft => devices,
         Table::Device | Table::ByPeer => devices * 2,
         Table::Online | Table::Dial => devices,
         Table::Session => sessions,

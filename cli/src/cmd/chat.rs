@@ -3,9 +3,9 @@
 mod lines;
 
 use self::lines::{Line, Lines};
-use super::Context;
 use super::send::{check, too_long};
 use super::why::tell;
+use super::{Context, draft};
 use crate::client::{Key, segment};
 use crate::error::{CliError, Kind};
 use crate::events::{Heard, Subscription};
@@ -15,8 +15,8 @@ use jiff::Zoned;
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
 use waxwing_node::api::model::{
-    Change, Contact, Marked, Message, MessageList, Notice, NoticeList, ReactRequest, ReadRequest,
-    SendRequest, Sent, State,
+    Change, Contact, Draft, DraftRequest, Marked, Message, MessageList, Notice, NoticeList,
+    ReactRequest, ReadRequest, SendRequest, Sent, State,
 };
 use waxwing_protocol::limits::READ_MAX;
 
@@ -34,6 +34,8 @@ const NUMBERED_MAX: usize = 1_000;
 While chatting:
   /reply N TEXT     answer message N
   /react N EMOJI    react to message N
+  /draft [TEXT]     keep a text for later, or show what was kept
+  /send             send what was kept
   /why [N]          tell where a message of yours is
   /help             show these
   /quit             end (so does Ctrl-D)
@@ -100,6 +102,8 @@ enum Wish<'a> {
     Say(&'a str),
     Reply(usize, &'a str),
     React(usize, &'a str),
+    Draft(&'a str),
+    Send,
     Why(Option<usize>),
     Help,
     Quit,
@@ -123,6 +127,8 @@ fn parse(line: &str) -> Wish<'_> {
     match word {
         "quit" | "q" => Wish::Quit,
         "help" => Wish::Help,
+        "draft" => Wish::Draft(rest),
+        "send" if rest.is_empty() => Wish::Send,
         "reply" => numbered().map_or(Wish::Unknown, |(number, text)| Wish::Reply(number, text)),
         "react" => numbered().map_or(Wish::Unknown, |(number, emoji)| Wish::React(number, emoji)),
         "why" if rest.is_empty() => Wish::Why(None),
@@ -173,6 +179,10 @@ impl Room<'_> {
             text::line(&self.name),
             show::reach_words(contact.reach)
         ));
+        if let Some(draft) = &contact.draft {
+            let begun = format!("Kept, not sent: {} (/send sends it)", text::line(draft));
+            self.context.out.note(&begun);
+        }
         Ok(())
     }
 
@@ -189,13 +199,19 @@ impl Room<'_> {
         let done = match parse(&line) {
             Wish::Quit => return Ok(false),
             Wish::Help => {
-                self.remark("/reply N TEXT  /react N EMOJI  /why [N]  /quit");
+                self.remark("/reply N TEXT  /react N EMOJI  /draft [TEXT]  /send  /why [N]  /quit");
                 Ok(())
             }
             Wish::Unknown => Err(CliError::usage(
                 "that is no command here; /help lists them, // sends a slash",
             )),
-            Wish::Say(text) => self.say(text, None).await,
+            Wish::Say(text) => match self.say(text, None).await {
+                Err(error) => self.keep_unsent(text, error).await,
+                Ok(()) => Ok(()),
+            },
+            Wish::Draft("") => self.tell_draft().await,
+            Wish::Draft(text) => self.keep(text).await,
+            Wish::Send => self.send_draft().await,
             Wish::Reply(number, text) => match self.id(number) {
                 Some(id) => self.say(text, Some(id)).await,
                 None => Err(no_such()),
@@ -235,6 +251,48 @@ impl Room<'_> {
         if self.prompt {
             self.number(&sent.id);
         }
+        Ok(())
+    }
+
+    /// What could not be sent is kept, where somebody typed it; it is still said why.
+    async fn keep_unsent(&self, text: &str, error: CliError) -> Result<(), CliError> {
+        if self.prompt && matches!(error.kind, Kind::Policy | Kind::Failed) && check(text).is_ok() {
+            self.keep(text).await?;
+        }
+        Err(error)
+    }
+
+    async fn keep(&self, text: &str) -> Result<(), CliError> {
+        check(text)?;
+        let text = text.to_owned();
+        let path = draft::path(&self.name);
+        let _: Draft = self
+            .context
+            .client
+            .put(&path, &DraftRequest { text })
+            .await?;
+        self.remark("Kept; /send sends it.");
+        Ok(())
+    }
+
+    async fn tell_draft(&self) -> Result<(), CliError> {
+        let kept: Draft = self.context.client.get(&draft::path(&self.name)).await?;
+        match kept.text {
+            Some(kept) => self.remark(&format!("Kept, not sent: {}", text::line(&kept))),
+            None => self.remark("There is no draft."),
+        }
+        Ok(())
+    }
+
+    async fn send_draft(&mut self) -> Result<(), CliError> {
+        let path = format!("{}/send", draft::path(&self.name));
+        let nothing = serde_json::json!({});
+        let sent: Sent = self
+            .context
+            .client
+            .post(&path, &nothing, Key::Fresh)
+            .await?;
+        self.said = Some(sent.id);
         Ok(())
     }
 
@@ -430,9 +488,20 @@ mod tests {
         assert_eq!(parse("/quit"), Wish::Quit);
         assert_eq!(parse("/reply 3 so do I"), Wish::Reply(3, "so do I"));
         assert_eq!(parse("/react #3 👍"), Wish::React(3, "👍"));
+        assert_eq!(parse("/draft so far"), Wish::Draft("so far"));
+        assert_eq!(parse("/draft"), Wish::Draft(""));
+        assert_eq!(parse("/send"), Wish::Send);
         assert_eq!(parse("/why"), Wish::Why(None));
         assert_eq!(parse("/why 12"), Wish::Why(Some(12)));
-        for bad in ["/reply", "/reply x y", "/react 3", "/why x", "/dance", "/"] {
+        for bad in [
+            "/reply",
+            "/reply x y",
+            "/react 3",
+            "/why x",
+            "/send x",
+            "/dance",
+            "/",
+        ] {
             assert_eq!(parse(bad), Wish::Unknown, "{bad}");
         }
     }

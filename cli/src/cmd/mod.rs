@@ -10,6 +10,7 @@ pub mod contacts;
 pub mod demo;
 pub mod disappear;
 pub mod doctor;
+pub mod draft;
 pub mod export;
 pub mod id;
 pub mod import;
@@ -82,6 +83,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Disappear(args) => disappear::run(args, context).await,
         Command::Read(args) => read::run(args, context).await,
         Command::Search(args) => search::run(args, context).await,
+        Command::Draft(args) => draft::run(args, context).await,
         Command::Export(args) => export::run(args, context).await,
         Command::Import(args) => import::run(args, context).await,
         Command::Chat(args) => chat::run(args, context).await,

@@ -92,13 +92,13 @@ fn state_event(cursor: u64, state: &str) -> String {
 fn message(id: &str, mine: bool, state: &str, text: &str) -> String {
     let from = if mine { "alice" } else { "bob" };
     format!(
-        r#"{{"id":"{id}","contact":"bob","from":"{from}","mine":{mine},"text":"{text}","clock":1,"sent_at":"2026-11-23T10:00:00.000Z","received_at":null,"state":"{state}","late":false,"reply_to":null,"reactions":[],"edited":false,"expires_at":null,"muted":false}}"#
+        r#"{{"id":"{id}","contact":"bob","from":"{from}","mine":{mine},"text":"{text}","clock":1,"sent_at":"2026-11-23T10:00:00.000Z","received_at":null,"state":"{state}","late":false,"reply_to":null,"reactions":[],"edited":false,"expires_at":null,"muted":false,"imported":false}}"#
     )
 }
 
 fn contact(unread: u64) -> String {
     format!(
-        r#"{{"name":"bob","account":"wax1b","state":"connected","verified":false,"verify_again":false,"muted":false,"muted_until":null,"clearing":false,"reach":"direct","last_seen":null,"unread":{unread},"peer":null}}"#
+        r#"{{"name":"bob","account":"wax1b","state":"connected","verified":false,"verify_again":false,"muted":false,"muted_until":null,"clearing":false,"reach":"direct","last_seen":null,"unread":{unread},"peer":null,"draft":null}}"#
     )
 }
 
@@ -392,8 +392,8 @@ fn a_cursor_that_is_too_old_says_resync() {
 fn add_waits_until_both_sides_know() {
     let connected = contact(0).replacen('{', r#"{"cursor":5,"event":"contact","#, 1);
     let connected = connected.replace(
-        r#""peer":null}"#,
-        r#""peer":null,"at":"2026-11-23T10:00:00.000Z"}"#,
+        r#""draft":null}"#,
+        r#""draft":null,"at":"2026-11-23T10:00:00.000Z"}"#,
     );
     let node = Node::start(move |asked| match asked.path.as_str() {
         "/v1/status" => Answer::json(200, STATUS),

@@ -96,6 +96,7 @@ pub fn contact(view: ContactView) -> model::Contact {
         unread: view.unread,
         peer: view.peer.as_ref().and_then(peer_id),
         disappear_s: view.disappear_s,
+        draft: view.draft,
     }
 }
 

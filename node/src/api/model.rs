@@ -6,6 +6,7 @@
 
 mod changes;
 mod contacts;
+mod draft;
 mod history;
 mod keep;
 mod kinds;
@@ -18,6 +19,7 @@ pub use changes::{Change, Event};
 pub use contacts::{
     MuteRequest, Notice, NoticeList, Removed, RenameRequest, Safety, VerifyRequest,
 };
+pub use draft::{Draft, DraftRequest};
 pub use history::{
     HistoryBody, HistoryEdit, HistoryMessage, HistoryPage, HistoryReaction, ImportRequest,
     Imported, Unfit,

@@ -1,6 +1,7 @@
 //! The routes under `/v1`: JSON to commands, views to JSON.
 
 mod contacts;
+mod draft;
 mod find;
 mod history;
 mod keep;
@@ -59,6 +60,10 @@ pub(super) fn table() -> Table {
         .route(Scope::Send, routes!(talk::edit))
         .route(Scope::Send, routes!(talk::delete))
         .route(Scope::Read, routes!(talk::why))
+        .route(Scope::Read, routes!(draft::draft))
+        .route(Scope::Send, routes!(draft::keep_draft))
+        .route(Scope::Send, routes!(draft::forget_draft))
+        .route(Scope::Send, routes!(draft::send_draft))
         .route(Scope::Read, routes!(history::history))
         .route(Scope::Admin, routes!(history::import))
         .route(Scope::Read, routes!(find::search))

@@ -215,6 +215,8 @@ problems! {
     NoMessage = 404;
     /// There is no contact of that name, or no message with that id.
     NoContactOrMessage = 404;
+    /// There is no contact of that name, or no draft to it.
+    NoContactOrDraft = 404;
     /// The recovery words are no longer in the home.
     NoWords = 404;
     /// A rule or a limit forbids it: blocked, not accepted yet, too many already.

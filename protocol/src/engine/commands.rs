@@ -1,7 +1,7 @@
 //! A user's wishes.
 
 use super::{
-    Outcome, admit, amend, answers, contacts, erase, import, invites, pack, refuse, timers,
+    Outcome, admit, amend, answers, contacts, draft, erase, import, invites, pack, refuse, timers,
 };
 use crate::agenda;
 use crate::discovery::invite::{self, BadLink, Invite};
@@ -104,6 +104,8 @@ fn act(cx: &mut Cx<'_, '_, '_>, command: Command) -> Outcome<Answer> {
         Command::Edit { of, text } => amend::edit(cx, of, text),
         Command::Delete { of } => amend::delete(cx, of),
         Command::Disappear { name, secs } => timers::set(cx, &name, secs),
+        Command::Draft { name, text } => draft::keep(cx, &name, text),
+        Command::SendDraft { name } => draft::send_it(cx, &name),
         Command::Import { contact, messages } => import::import(cx, &contact, messages),
         Command::MarkRead { name, upto } => mark_read(cx, &name, upto),
         Command::WordsWritten => {
@@ -389,7 +391,12 @@ pub(super) fn fit_text(text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn send(cx: &mut Cx<'_, '_, '_>, to: &str, text: String, reply_to: Option<Mid>) -> Outcome<Answer> {
+pub(super) fn send(
+    cx: &mut Cx<'_, '_, '_>,
+    to: &str,
+    text: String,
+    reply_to: Option<Mid>,
+) -> Outcome<Answer> {
     let contact = allowed!(addressee(cx, to)?);
     allowed!(fit_text(&text));
     if let Some(target) = &reply_to

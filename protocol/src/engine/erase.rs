@@ -6,7 +6,7 @@ use super::commands::{allowed, contact_answer, known};
 use crate::agenda::{self, Job};
 use crate::feed::changes::{self, ChangeKind};
 use crate::feed::view::MessageRow;
-use crate::feed::{erase, notices};
+use crate::feed::{draft, erase, notices};
 use crate::id::DeviceId;
 use crate::identity::account::address;
 use crate::identity::contact::{self, Clearing, ContactNo, ContactRow, INVITER};
@@ -63,7 +63,7 @@ pub(super) fn more(cx: &mut Cx<'_, '_, '_>, no: ContactNo) -> Result<(), StoreEr
 /// Forgets a contact. Whatever could lead back to it goes at once; what is long goes in steps, under
 /// a number that names nobody any more.
 pub(super) fn remove(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
-    let contact = allowed!(known(cx, name)?);
+    let mut contact = allowed!(known(cx, name)?);
     let no = contact.no;
     let devices = devices(cx, &contact)?;
     for device in &devices {
@@ -84,6 +84,7 @@ pub(super) fn remove(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
     if let Some(until) = contact.muted.and_then(|muted| muted.until) {
         agenda::cancel(cx.tx, until, &Job::Unmute { no });
     }
+    draft::forget(cx.tx, &mut contact);
     contact::remove(cx.tx, &contact)?;
     cx.tx.delete(account_key(&contact.account));
     outbox::forget_dials(cx.tx, no);

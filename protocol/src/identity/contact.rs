@@ -88,6 +88,9 @@ pub struct ContactRow {
     /// How far the conversation is packed for search; `None`: never looked at.
     #[n(20)]
     pub packed: Option<Packed>,
+    /// When a draft was kept, while there is one.
+    #[n(24)]
+    pub drafted: Option<Millis>,
     /// The user wants no notifications of theirs.
     #[n(21)]
     pub muted: Option<Muted>,
@@ -95,10 +98,10 @@ pub struct ContactRow {
     #[n(22)]
     pub timer: Option<TimerRow>,
     /// The history is being erased.
-    #[n(23)]
+    #[n(25)]
     pub clearing: Option<Clearing>,
     /// The invite of theirs that was taken up last.
-    #[n(24)]
+    #[n(26)]
     pub came_by: Option<InviteId>,
 }
 
@@ -362,6 +365,7 @@ pub fn add(
         clearing: None,
         came_by: None,
         packed: None,
+        drafted: None,
     };
     tx.put(name_key(&name), &no);
     tx.put(account_index(&account), &no);

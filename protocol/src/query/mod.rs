@@ -9,7 +9,8 @@ mod why;
 
 pub use history::{History, history};
 pub use people::{
-    contact, contact_of, contacts, me, network_seed, notices, requests, safety, status, words,
+    contact, contact_of, contacts, draft, me, network_seed, notices, requests, safety, status,
+    words,
 };
 pub use search::{Missing, Search};
 pub use talk::{changes, message, messages};

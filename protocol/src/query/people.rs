@@ -1,6 +1,7 @@
 //! This account, contacts, requests, and figures over all of them.
 
 use super::{ContactView, Me, NoticeView, RequestView, SafetyView, StatusView};
+use crate::feed::draft::{self, DraftRow};
 use crate::feed::{changes, notices};
 use crate::id::{AccountId, Peer};
 use crate::identity::account::address;
@@ -137,6 +138,17 @@ pub fn status(store: &dyn Read) -> Result<StatusView, StoreError> {
     Ok(status)
 }
 
+/// What was begun to a contact and not sent; the outer `None`: no such contact.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn draft(store: &dyn Read, name: &str) -> Result<Option<Option<DraftRow>>, StoreError> {
+    match contact::by_name(store, name)? {
+        Some(row) => Ok(Some(draft::get(store, &row)?)),
+        None => Ok(None),
+    }
+}
+
 fn for_each_contact(
     store: &dyn Read,
     mut look: impl FnMut(&ContactRow) -> Result<(), StoreError>,
@@ -189,6 +201,7 @@ pub(super) fn contact_view(store: &dyn Read, row: &ContactRow) -> Result<Contact
         unread: row.unread,
         peer,
         disappear_s: row.disappear(),
+        draft: draft::get(store, row)?.map(|draft| draft.text),
     })
 }
 

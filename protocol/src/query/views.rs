@@ -59,6 +59,8 @@ pub struct ContactView {
     pub peer: Option<Peer>,
     /// After how many seconds messages disappear.
     pub disappear_s: Option<Secs>,
+    /// What was begun and not sent.
+    pub draft: Option<String>,
 }
 
 /// How to find out whether a contact is who they say.

@@ -112,6 +112,9 @@ pub enum Table {
     /// Ids of messages that were erased here, in order of that: no duplicate brings one back.
     #[n(35)]
     Cleared = 35,
+    /// What was begun to a contact and not sent.
+    #[n(37)]
+    Draft = 37,
 }
 
 impl Table {

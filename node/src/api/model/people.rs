@@ -124,6 +124,8 @@ pub struct Contact {
     pub peer: Option<String>,
     /// After how many seconds what is sent from now on disappears; `null`: it stays.
     pub disappear_s: Option<u64>,
+    /// What was begun and not sent.
+    pub draft: Option<String>,
 }
 
 /// `GET /v1/contacts`.

@@ -54,8 +54,8 @@ const MESSAGE: &str = concat!(
     r#""id":"aaaaaaaaaaaaaaaaaaaaaaaaaa","contact":"bob","from":"bob","mine":false,"#,
     r#""text":"hi \"there\"\n","clock":1795428000123,"sent_at":"2026-11-23T10:00:00.123Z","#,
     r#""received_at":"2026-11-23T10:00:00.128Z","state":"delivered","late":false,"reply_to":null,"#,
-    r#""reactions":[{"from":"alice","mine":true,"emoji":"👍"}],"edited":false,"expires_at":null,"#,
-    r#""muted":false,"imported":false"#
+    r#""reactions":[{"from":"alice","mine":true,"emoji":"👍"}],"edited":false,"#,
+    r#""disappear_s":null,"expires_at":null,"sets_disappear_s":null,"muted":false,"imported":false"#
 );
 
 #[test]
@@ -119,10 +119,11 @@ fn me_and_a_contact() {
         unread: 2,
         peer: None,
         disappear_s: None,
+        draft: Some("so far".to_owned()),
     };
     assert_eq!(
         json(&convert::contact(view.clone())),
-        r#"{"name":"bob","account":"wax1b","state":"connected","verified":false,"verify_again":false,"muted":true,"muted_until":"2026-11-23T10:00:00.123Z","clearing":false,"reach":"direct","last_seen":"2026-11-23T10:00:00.123Z","unread":2,"peer":null}"#
+        r#"{"name":"bob","account":"wax1b","state":"connected","verified":false,"verify_again":false,"muted":true,"muted_until":"2026-11-23T10:00:00.123Z","clearing":false,"reach":"direct","last_seen":"2026-11-23T10:00:00.123Z","unread":2,"peer":null,"disappear_s":null,"draft":"so far"}"#
     );
     let away = convert::contact(ContactView {
         reach: None,

@@ -273,3 +273,69 @@ fn hostile_lines_are_named_and_the_others_taken_in() {
     assert_eq!(error["code"], "output");
     alice.run(&["export", "nobody"]).error(3);
 }
+
+#[test]
+fn a_draft_is_kept_until_it_is_sent() {
+    let (mut alice, mut bob) = (person("alice"), person("bob"));
+    meet(&mut alice, &mut bob);
+    let none = alice.run(&["draft", "bob"]).ok();
+    assert_eq!(
+        (&none["text"], &none["kept_at"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(
+        alice.run(&["draft", "bob", "--send"]).error(3)["code"],
+        "no_draft"
+    );
+    alice.run(&["draft", "bob", "so far"]).ok();
+    let kept = run_with(
+        alice.command(["--json", "draft", "bob", "-"]),
+        b"what I\nmean\n",
+    );
+    assert_eq!(kept.ok()["text"], "what I\nmean");
+    alice.kill();
+    alice.up();
+    let kept = alice.run(&["draft", "bob"]).ok();
+    assert_eq!(kept["text"], "what I\nmean");
+    assert_eq!(alice.run(&["contacts"]).ok()["draft"], "what I\nmean");
+    assert!(messages(&bob, "alice").is_empty());
+
+    // What cannot be sent stays.
+    alice.run(&["block", "bob"]).ok();
+    alice.run(&["draft", "bob", "--send"]).error(8);
+    assert_eq!(alice.run(&["contacts"]).ok()["draft"], "what I\nmean");
+    alice.run(&["accept", "bob"]).ok();
+
+    let path = "/v1/contacts/bob/draft/send";
+    let sent = alice.ask("POST", path, "once", &json!({})).unwrap();
+    assert_eq!(sent.status, 201, "{sent:?}");
+    let again = alice.ask("POST", path, "once", &json!({})).unwrap();
+    assert_eq!(again.body, sent.body);
+    assert_eq!(alice.run(&["contacts"]).ok()["draft"], Value::Null);
+    until("it is there", || messages(&bob, "alice").len() == 1);
+    assert_eq!(messages(&bob, "alice")[0]["text"], "what I\nmean");
+
+    alice.run(&["draft", "bob", "another"]).ok();
+    let done = alice.run(&["draft", "bob", "--clear"]).ok();
+    assert_eq!(done["text"], Value::Null);
+    alice.run(&["draft", "bob", ""]).error(2);
+    alice.run(&["draft", "nobody", "x"]).error(3);
+    let long = "x".repeat(32 * 1024 + 1);
+    let said = run_with(
+        alice.command(["--json", "draft", "bob", "-"]),
+        long.as_bytes(),
+    );
+    said.error(8);
+
+    // In a chat, too: kept in one, sent from the next.
+    let said = run_with(
+        alice.command(["chat", "bob"]),
+        b"/draft for later\n/draft\n",
+    );
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.err.contains("for later"), "{said:?}");
+    let said = run_with(alice.command(["chat", "bob"]), b"/send\n");
+    assert!(said.err.contains("Kept, not sent: for later"), "{said:?}");
+    until("it is there", || messages(&bob, "alice").len() == 2);
+    assert_eq!(alice.run(&["contacts"]).ok()["draft"], Value::Null);
+}
