@@ -27,6 +27,10 @@ use out::Out;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+/// A node allocates many small rows on one thread and frees them on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Runs one command line, program name first, and says how it ended.
 pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
     let line: Vec<OsString> = line.into_iter().collect();

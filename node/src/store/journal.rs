@@ -28,7 +28,7 @@ use waxwing_protocol::wire::codec::decode_row;
 /// Names of the two files, in the database's directory.
 pub(super) const FILES: [&str; 2] = ["journal-0", "journal-1"];
 /// A file is full from here on; one commit may go beyond it.
-pub(super) const FULL_BYTES: u64 = 4 * 1024 * 1024;
+pub(super) const FULL_BYTES: u64 = 8 * 1024 * 1024;
 /// Files grow by this much, in zeros: overwriting what is allocated syncs faster than appending.
 const GROW_BYTES: u64 = 1024 * 1024;
 const BLOCK_BYTES: u64 = 4_096;

@@ -36,7 +36,7 @@ use std::io;
 use std::sync::Arc;
 use waxwing_protocol::private::Bytes;
 use waxwing_protocol::store::{
-    Batch, BatchLayer, Key, MemoryStore, Read, Rows, Span, Store, StoreError, merge,
+    Batch, BatchLayer, Key, MemoryStore, Read, Rows, Span, Store, StoreError, Table, merge,
 };
 use waxwing_protocol::time::Secs;
 use witness::Witness;
@@ -95,7 +95,7 @@ pub struct SledStore {
     /// Rows on their way to sled.
     checkpoint: Option<Checkpoint>,
     sweep: Option<Sweep>,
-    /// What was read from sled.
+    /// Rows that were read, as they are now.
     cache: RefCell<Cache>,
     /// After a failure sled may answer with what never became durable: nothing is answered then.
     poison: RefCell<Option<StoreError>>,
@@ -133,12 +133,7 @@ impl SledStore {
             return Ok(());
         };
         let written = checkpoint.finish();
-        let batch = self.tried(written)?;
-        let cache = self.cache.get_mut();
-        for (key, value) in &*batch {
-            cache.update(key, value.as_ref());
-        }
-        Ok(())
+        self.tried(written)
     }
 
     /// Sends the fresh rows on their way to sled; waits for those before them.
@@ -176,17 +171,39 @@ impl SledStore {
     }
 }
 
+/// Rows that are read again and again: who somebody is, where a session and an outbox stand.
+const fn is_hot(table: Table) -> bool {
+    matches!(
+        table,
+        Table::Meta
+            | Table::Own
+            | Table::Contact
+            | Table::ByAccount
+            | Table::ByName
+            | Table::Account
+            | Table::Device
+            | Table::ByPeer
+            | Table::Session
+            | Table::Online
+            | Table::OutboxState
+            | Table::ReceiptDue
+    )
+}
+
 impl Read for SledStore {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
         self.check()?;
-        if let Some(known) = self.in_memory(key) {
-            return Ok(known.clone());
-        }
-        if let Some(known) = self.cache.borrow_mut().get(key) {
+        let hot = is_hot(key.table());
+        if hot && let Some(known) = self.cache.borrow_mut().get(key) {
             return Ok(known.cloned());
         }
-        let value = self.tried(self.rows.get(&self.state, key))?;
-        self.cache.borrow_mut().set(key.clone(), value.clone());
+        let value = match self.in_memory(key) {
+            Some(known) => known.clone(),
+            None => self.tried(self.rows.get(&self.state, key))?,
+        };
+        if hot {
+            self.cache.borrow_mut().set(key.clone(), value.clone());
+        }
         Ok(value)
     }
 
@@ -226,7 +243,13 @@ impl Store for SledStore {
         self.io(appended)?;
         self.io(self.witness.saw(commits))?;
         self.commits = commits;
-        self.fresh.extend(batch);
+        let cache = self.cache.get_mut();
+        for (key, value) in batch {
+            if is_hot(key.table()) {
+                cache.update(&key, value.as_ref());
+            }
+            self.fresh.insert(key, value);
+        }
         Ok(())
     }
 }

@@ -96,7 +96,7 @@ pub(super) fn admit(
         let listed = chain.list.devices.iter().find(|d| d.id == ident.device);
         let now = secs(cx.at.now);
         if listed.is_some_and(|d| bundle::open(signed, &chain.account, d, now, 0).is_ok()) {
-            row.bundle = Some(signed.clone());
+            contact::put_bundle(cx.tx, no, &ident.device, signed);
         }
     }
     // Whoever brought the first message gets the answer, until the device says itself where it is.

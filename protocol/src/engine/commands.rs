@@ -431,8 +431,7 @@ pub(super) fn say(
     let mut row = MessageRow::new(mid, true, body, clock, now);
     row.timer = gone::carried(&row.open_body(), contact.disappear());
     let own = cx.own.account;
-    let new = view::insert(cx.tx, &mut contact, &own, row)?;
-    let order = new.map(|(order, _)| order).unwrap_or_default();
+    let (order, _) = view::insert_new(cx.tx, &mut contact, &own, row)?;
     pack::came(cx, &contact)?;
     contact::put(cx.tx, &contact);
     let key = crate::wire::codec::Blob(order);

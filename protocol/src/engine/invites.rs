@@ -268,7 +268,7 @@ pub(super) fn take_objects(
     let mut row = contact::device(cx.tx, no, &bundle.device)?;
     row.peer = inviter.peer;
     row.addrs = inviter.addrs;
-    row.bundle = Some(plain.bundle.clone());
+    contact::put_bundle(cx.tx, no, &bundle.device, &plain.bundle);
     let psk = (Fixed(pending.id.0), invite::psk(&pending.seed));
     let opk = plain.opk.map(|opk| (opk.id, opk.key));
     let hash = plain.bundle.hash();

@@ -268,15 +268,38 @@ pub fn insert(
     tx: &mut Tx<'_>,
     contact: &mut ContactRow,
     own: &AccountId,
-    mut row: MessageRow,
+    row: MessageRow,
 ) -> Result<Option<(Vec<u8>, MessageRow)>, StoreError> {
-    let mut places = places(tx, &row.mid)?;
+    let places = places(tx, &row.mid)?;
     let taken = places
         .iter()
         .any(|p| p.no == contact.no && p.mine == row.mine);
     if taken || places.len() >= PLACES_MAX {
         return Ok(None);
     }
+    insert_beside(tx, contact, own, row, places).map(Some)
+}
+
+/// As [`insert`], for a message whose id was drawn just now.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn insert_new(
+    tx: &mut Tx<'_>,
+    contact: &mut ContactRow,
+    own: &AccountId,
+    row: MessageRow,
+) -> Result<(Vec<u8>, MessageRow), StoreError> {
+    insert_beside(tx, contact, own, row, Vec::new())
+}
+
+fn insert_beside(
+    tx: &mut Tx<'_>,
+    contact: &mut ContactRow,
+    own: &AccountId,
+    mut row: MessageRow,
+    mut places: Vec<Place>,
+) -> Result<(Vec<u8>, MessageRow), StoreError> {
     let (author, other) = if row.mine {
         (own, &contact.account)
     } else {
@@ -304,7 +327,7 @@ pub fn insert(
     });
     tx.put(places_key(&row.mid), &places);
     put(tx, contact.no, &order, &row);
-    Ok(Some((order, row)))
+    Ok((order, row))
 }
 
 fn unread_key(no: ContactNo, arrival: u64) -> Key {

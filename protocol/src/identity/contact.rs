@@ -1,13 +1,17 @@
 //! Contacts: local numbers, petnames, where a relation stands, and their devices.
 
+mod device;
 mod parts;
 
-use super::account::Signed;
+pub use device::{
+    DeviceRow, INVITER, SessionRef, bind_peer, bundle, by_peer, device, device_scope, drop_device,
+    put_bundle, put_device, unbind_peer,
+};
+
 use super::list::ListRef;
 pub use super::talk::{Muted, Packed, TimerRow};
-use crate::id::{AccountId, DeviceId, InviteId, Mid, Peer, SessionId};
+use crate::id::{AccountId, DeviceId, InviteId};
 use crate::limits::{ADDR_BYTES_MAX, ADDRS_MAX, NAME_BYTES_MAX};
-use crate::private::Secret;
 use crate::store::{Key, ReadExt, Span, StoreError, Table, Tx};
 use crate::time::{Millis, Secs};
 use crate::wire::codec::Blob;
@@ -112,73 +116,6 @@ impl ContactRow {
     }
 }
 
-/// One session of a device pair.
-#[derive(Clone, Debug, Encode, Decode)]
-pub struct SessionRef {
-    /// Its id.
-    #[n(0)]
-    pub id: SessionId,
-    /// Orders sessions: the greatest is the sending one.
-    #[n(1)]
-    pub born: Secs,
-    /// Breaks ties: smaller wins.
-    #[n(2)]
-    pub th2: crate::id::B32,
-    /// It may be sent on: always for the initiator, after its first letter for the responder.
-    #[n(3)]
-    pub ready: bool,
-    /// Named broken by a repair: receives, never sends.
-    #[n(4)]
-    pub broken: bool,
-    /// Feeds tags and envelopes at bridges; outlives a reset of the ratchet.
-    #[n(5)]
-    pub k_mbx: Secret<32>,
-    /// Feeds rendezvous, LAN and repair; outlives a reset of the ratchet.
-    #[n(6)]
-    pub k_exp: Secret<32>,
-    /// When it was made here.
-    #[n(7)]
-    pub made_at: Millis,
-}
-
-/// A contact's device: where it is, how to reach it, which sessions there are.
-#[derive(Clone, Debug, Default, Encode, Decode)]
-pub struct DeviceRow {
-    /// Newest verified prekey bundle.
-    #[n(0)]
-    pub bundle: Option<Signed>,
-    /// Its libp2p key, as it told inside the session.
-    #[n(1)]
-    pub peer: Option<Peer>,
-    /// Where it was last.
-    #[n(2)]
-    pub addrs: Vec<String>,
-    /// At most five, in no order.
-    #[n(3)]
-    pub sessions: Vec<SessionRef>,
-    /// When repairs were made, newest last.
-    #[n(4)]
-    pub repairs: Vec<Millis>,
-    /// Greatest born of any session of this pair, also of erased ones.
-    #[n(5)]
-    pub born: Secs,
-    /// Last letter opened from it.
-    #[n(6)]
-    pub heard: Millis,
-    /// A repair is scheduled.
-    #[n(7)]
-    pub repair_due: bool,
-    /// When our list was last sent to it because it used an old one.
-    #[n(8)]
-    pub told: Millis,
-    /// Last message id opened from it.
-    #[n(9)]
-    pub last: Option<Mid>,
-    /// `peer` only brought its first message; the device has not said itself where it is.
-    #[n(10)]
-    pub provisional: bool,
-}
-
 impl ContactRow {
     /// Takes the verified mark away until safety numbers are compared anew; says whether it was
     /// there.
@@ -192,25 +129,8 @@ impl ContactRow {
     }
 }
 
-impl DeviceRow {
-    /// The session to seal on: greatest born, then smaller th2 (`docs/spec/03-sessions.md`).
-    pub fn sending(&self) -> Option<&SessionRef> {
-        self.sessions
-            .iter()
-            .filter(|s| s.ready && !s.broken)
-            .max_by(|a, b| a.born.cmp(&b.born).then(b.th2.cmp(&a.th2)))
-    }
-}
-
-/// The device that stands for an inviter whose devices are not known yet.
-pub const INVITER: DeviceId = DeviceId::ZERO;
-
 fn contact_key(no: ContactNo) -> Key {
     Key::new(Table::Contact, Vec::new(), no.to_be_bytes())
-}
-
-fn device_key(no: ContactNo, device: &DeviceId) -> Key {
-    Key::one(Table::Device, device_scope(no, device))
 }
 
 fn name_key(name: &str) -> Key {
@@ -219,15 +139,6 @@ fn name_key(name: &str) -> Key {
 
 fn account_index(account: &AccountId) -> Key {
     Key::one(Table::ByAccount, account.0)
-}
-
-fn peer_key(peer: &Peer) -> Key {
-    Key::one(Table::ByPeer, peer.0)
-}
-
-/// Scope of rows that belong to a contact's device.
-pub fn device_scope(no: ContactNo, device: &DeviceId) -> Vec<u8> {
-    [&no.to_be_bytes()[..], &device.0].concat()
 }
 
 fn fold(name: &str) -> String {
@@ -422,53 +333,11 @@ fn free_name(tx: &Tx<'_>, name: &str) -> Result<String, StoreError> {
     Ok(candidate)
 }
 
-/// One device of a contact; a default row if nothing is known of it.
-///
-/// # Errors
-/// [`StoreError`] if the disk fails.
-pub fn device(
-    store: &(impl ReadExt + ?Sized),
-    no: ContactNo,
-    device: &DeviceId,
-) -> Result<DeviceRow, StoreError> {
-    Ok(store.row(&device_key(no, device))?.unwrap_or_default())
-}
-
-/// Writes a device back.
-pub fn put_device(tx: &mut Tx<'_>, no: ContactNo, device: &DeviceId, row: &DeviceRow) {
-    tx.put(device_key(no, device), row);
-}
-
-/// Forgets a device row.
-pub fn drop_device(tx: &mut Tx<'_>, no: ContactNo, device: &DeviceId) {
-    tx.delete(device_key(no, device));
-}
-
-/// Whose device a peer is, as the contact told.
-///
-/// # Errors
-/// [`StoreError`] if the disk fails.
-pub fn by_peer(
-    store: &(impl ReadExt + ?Sized),
-    peer: &Peer,
-) -> Result<Option<(ContactNo, DeviceId)>, StoreError> {
-    store.row(&peer_key(peer))
-}
-
-/// Says that a peer is this device.
-pub fn bind_peer(tx: &mut Tx<'_>, peer: &Peer, no: ContactNo, device: &DeviceId) {
-    tx.put(peer_key(peer), &(no, *device));
-}
-
-/// Says that a peer is nobody's device any more.
-pub fn unbind_peer(tx: &mut Tx<'_>, peer: &Peer) {
-    tx.delete(peer_key(peer));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::id::Fixed;
+    use crate::private::Secret;
     use crate::store::MemoryStore;
 
     #[test]
