@@ -27,6 +27,7 @@ pub mod passphrase;
 mod perform;
 pub mod runtime;
 pub mod store;
+mod tokens;
 
 pub use disk::{DiskStatus, FREE_MIN_BYTES};
 pub use harden::harden;

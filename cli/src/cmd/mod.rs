@@ -26,6 +26,7 @@ pub mod search;
 pub mod send;
 pub mod status;
 pub mod stop;
+pub mod token;
 pub mod up;
 pub mod verify;
 pub mod watch;
@@ -91,6 +92,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Why(args) => why::run(args, context).await,
         Command::Status(args) => status::run(args, context).await,
         Command::Stop(args) => stop::run(args, context).await,
+        Command::Token(args) => token::run(args, context).await,
         Command::LogLevel(args) => log_level::run(args, context).await,
     }
 }

@@ -14,6 +14,7 @@ mod own;
 mod people;
 mod process;
 mod talk;
+mod tokens;
 
 pub use changes::{Change, Event};
 pub use contacts::{
@@ -25,7 +26,7 @@ pub use history::{
     Imported, Unfit,
 };
 pub use keep::{Disappear, DisappearRequest};
-pub use kinds::{Account, DeviceId, MessageId, PeerId, Time};
+pub use kinds::{Account, DeviceId, MessageId, PeerId, Time, TokenId};
 pub use own::{Disk, Id, Invite, InviteRequest, ReadyLine, Status, Words, WordsWritten};
 pub use people::{
     AddRequest, Added, Contact, ContactList, ContactState, Reach, Request, RequestList,
@@ -36,6 +37,7 @@ pub use talk::{
     EditRequest, Marked, Message, MessageList, Next, ReactRequest, Reaction, ReadRequest,
     SendRequest, Sent, State, Step, What, Why,
 };
+pub use tokens::{NewToken, Revoked, Token, TokenList, TokenRequest, TokenScope};
 use utoipa::ToSchema;
 
 /// An error as `application/problem+json` (RFC 9457).

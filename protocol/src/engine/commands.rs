@@ -135,11 +135,7 @@ fn rename(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
 
 /// A contact by petname or address.
 pub(super) fn known(cx: &Cx<'_, '_, '_>, name: &str) -> Outcome<ContactRow> {
-    let found = match parse_address(name.trim()) {
-        Some((account, _)) => contact::by_account(cx.tx, &account)?,
-        None => contact::by_name(cx.tx, name)?,
-    };
-    Ok(found.ok_or_else(|| {
+    Ok(contact::named(cx.tx, name)?.ok_or_else(|| {
         refuse(
             RefusalKind::NotFound,
             "no_such_contact",

@@ -9,6 +9,7 @@ pub use device::{
 };
 
 use super::list::ListRef;
+pub use super::named::named;
 pub use super::talk::{Muted, Packed, TimerRow};
 use crate::id::{AccountId, DeviceId, InviteId};
 use crate::limits::{ADDR_BYTES_MAX, ADDRS_MAX, NAME_BYTES_MAX};

@@ -6,7 +6,7 @@ use crate::feed::body::Body;
 use crate::feed::changes::{self, ChangeKind, ChangeRow};
 use crate::feed::gone;
 use crate::feed::view::{self, MessageRow};
-use crate::id::Mid;
+use crate::id::{AccountId, Mid};
 use crate::identity::account::address;
 use crate::identity::contact::{self, ContactNo, ContactRow};
 use crate::identity::device::{self, OwnRow};
@@ -27,7 +27,7 @@ pub fn messages(
     name: &str,
     page: &Page,
 ) -> Result<Option<Vec<MessageView>>, StoreError> {
-    let Some(row) = contact::by_name(store, name)? else {
+    let Some(row) = contact::named(store, name)? else {
         return Ok(None);
     };
     let own = device::load(store)?.ok_or(StoreError::Damaged(Table::Own))?;
@@ -61,6 +61,18 @@ pub fn messages(
 pub fn message(store: &dyn Read, id: &Mid) -> Result<Option<MessageView>, StoreError> {
     let found = by_id(store, id)?;
     Ok(found.map(|(own, contact, row)| message_view(&own, &contact, &row)))
+}
+
+/// The message is there, and stands in the conversation with this account and in no other.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn is_only_with(store: &dyn Read, id: &Mid, account: &AccountId) -> Result<bool, StoreError> {
+    let Some(contact) = contact::by_account(store, account)? else {
+        return Ok(false);
+    };
+    let places = view::places(store, id)?;
+    Ok(!places.is_empty() && places.iter().all(|place| place.no == contact.no))
 }
 
 /// Changes after a cursor (0: from the oldest), at most `limit`.

@@ -18,6 +18,7 @@ mod requests;
 mod restart;
 mod secrets;
 mod talk;
+mod tokens;
 
 use serde_json::{Value, json};
 use std::path::PathBuf;

@@ -67,7 +67,7 @@ impl Reach {
 #[serde(deny_unknown_fields)]
 pub struct AddRequest {
     /// `waxwing:…`
-    #[schema(max_length = 4096)]
+    #[schema(max_length = 4096, pattern = r"^\s*waxwing:[A-Za-z0-9_-]+\s*$")]
     pub link: String,
     /// Petname to give; the contact's own name if missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,6 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use waxwing_protocol::input::Command;
 use waxwing_protocol::output::Answer;
+use waxwing_protocol::query;
 
 /// Sets after which time what is sent from now on disappears, on both sides.
 #[utoipa::path(
@@ -39,11 +40,17 @@ pub(super) async fn disappear(
         name: name.clone(),
         secs,
     };
-    match command(&node, key, wish).await? {
-        Answer::Timer { secs, .. } => Ok(Json(model::Disappear {
-            name,
-            disappear_s: (secs > 0).then_some(secs),
-        })),
-        _ => Err(Fault::unexpected()),
-    }
+    let Answer::Timer { secs, .. } = command(&node, key, wish).await? else {
+        return Err(Fault::unexpected());
+    };
+    // An address was understood too: the answer says the petname.
+    let asked = name.clone();
+    let found = node
+        .handle
+        .query(move |store| query::contact(store, &asked))
+        .await?;
+    Ok(Json(model::Disappear {
+        name: found.map_or(name, |view| view.name),
+        disappear_s: (secs > 0).then_some(secs),
+    }))
 }

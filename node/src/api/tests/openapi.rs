@@ -7,7 +7,7 @@ use waxwing_protocol::output::Answer;
 
 const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
 
-async fn served() -> String {
+pub(super) async fn served() -> String {
     let node = Node::start(|_| Ok(Answer::Done)).await;
     let reply = node.ask("GET", "/v1/openapi.json", "", "").await;
     assert_eq!(reply.status, 200);
@@ -52,7 +52,7 @@ async fn events_are_told_by_kind_and_none_is_told_that_never_comes() {
     assert!(!kinds.iter().any(|known| *known == "other"));
 }
 
-fn operations(document: &Value) -> Vec<(String, &Map<String, Value>)> {
+pub(super) fn operations(document: &Value) -> Vec<(String, &Map<String, Value>)> {
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for method in METHODS {
