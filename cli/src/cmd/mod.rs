@@ -4,6 +4,7 @@ pub mod add;
 pub mod amend;
 pub mod chat;
 pub mod clear;
+pub mod compact;
 pub mod completions;
 pub mod config;
 pub mod contacts;
@@ -81,6 +82,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::React(args) => react::run(args, context).await,
         Command::Edit(args) => amend::edit(args, context).await,
         Command::Delete(args) => amend::delete(args, context).await,
+        Command::Compact(args) => compact::run(args, context).await,
         Command::Disappear(args) => disappear::run(args, context).await,
         Command::Read(args) => read::run(args, context).await,
         Command::Search(args) => search::run(args, context).await,

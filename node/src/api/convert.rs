@@ -1,6 +1,7 @@
 //! From the engine's views to the JSON objects. Pure functions.
 
 use super::model;
+use crate::compacting::Compaction;
 use jiff::Timestamp;
 use libp2p::identity::{PublicKey, ed25519};
 use std::net::IpAddr;
@@ -295,6 +296,18 @@ pub fn marked(answer: Answer) -> Option<model::Marked> {
     match answer {
         Answer::Marked { count } => Some(model::Marked { count }),
         _ => None,
+    }
+}
+
+/// How a compaction stands.
+pub fn compaction(state: Compaction) -> model::Compaction {
+    model::Compaction {
+        running: state.running,
+        rows: state.rows,
+        before_bytes: state.before_bytes,
+        after_bytes: state.after_bytes,
+        took_ms: state.took_ms,
+        failed: state.failed,
     }
 }
 

@@ -25,7 +25,7 @@ pub use history::{
     HistoryBody, HistoryEdit, HistoryMessage, HistoryPage, HistoryReaction, ImportRequest,
     Imported, Unfit,
 };
-pub use keep::{Disappear, DisappearRequest};
+pub use keep::{Compaction, Disappear, DisappearRequest};
 pub use kinds::{Account, DeviceId, MessageId, PeerId, Time, TokenId};
 pub use own::{Disk, Id, Invite, InviteRequest, ReadyLine, Status, Words, WordsWritten};
 pub use people::{

@@ -53,6 +53,8 @@ pub(super) fn table() -> Table {
         .route(Scope::Admin, routes!(people::accept))
         .route(Scope::Admin, routes!(people::decline))
         .route(Scope::Admin, routes!(keep::disappear))
+        .route(Scope::Read, routes!(keep::compaction))
+        .route(Scope::Admin, routes!(keep::compact))
         .route(Scope::Read, routes!(talk::messages))
         .route(Scope::Send, routes!(talk::send))
         .route(Scope::Send, routes!(talk::mark_read))

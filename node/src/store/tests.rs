@@ -1,3 +1,5 @@
+mod compacting;
+
 use super::*;
 use crate::dice;
 use std::fs;
