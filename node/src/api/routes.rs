@@ -54,7 +54,7 @@ pub(super) fn table() -> Table {
         .route(Scope::Admin, routes!(people::decline))
         .route(Scope::Admin, routes!(keep::disappear))
         .route(Scope::Read, routes!(keep::compaction))
-        .route(Scope::Admin, routes!(keep::compact))
+        .route(Scope::Admin.dear(), routes!(keep::compact))
         .route(Scope::Read, routes!(talk::messages))
         .route(Scope::Send, routes!(talk::send))
         .route(Scope::Send, routes!(talk::mark_read))
