@@ -45,6 +45,8 @@ pub(super) fn table() -> Table {
         .route(Scope::Admin, routes!(contacts::unverify))
         .route(Scope::Read, routes!(contacts::notices))
         .route(Scope::Admin, routes!(contacts::rename))
+        .route(Scope::Admin, routes!(contacts::clear))
+        .route(Scope::Admin, routes!(contacts::remove))
         .route(Scope::Admin, routes!(contacts::mute))
         .route(Scope::Admin, routes!(contacts::unmute))
         .route(Scope::Read.filtered(), routes!(people::requests))
