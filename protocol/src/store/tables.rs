@@ -109,6 +109,9 @@ pub enum Table {
     /// What is left of messages that disappeared: that they were there.
     #[n(34)]
     Gone = 34,
+    /// What disappearing messages say.
+    #[n(36)]
+    Fading = 36,
     /// What was begun to a contact and not sent.
     #[n(37)]
     Draft = 37,
@@ -119,7 +122,7 @@ impl Table {
     pub const fn rotates(self) -> bool {
         matches!(
             self,
-            Self::Session | Self::Skipped | Self::Prekey | Self::OneTime
+            Self::Session | Self::Skipped | Self::Prekey | Self::OneTime | Self::Fading
         )
     }
 }
