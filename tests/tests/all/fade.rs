@@ -284,6 +284,11 @@ fn its_words_lie_only_under_the_key_that_changes_every_day() {
     }
     world.edit(ALICE, ids[3], "other fleeting words").unwrap();
     world.react(BOB, ids[4], "fleeting").unwrap();
+    // A start packs what has gathered.
+    for who in [ALICE, BOB] {
+        let away_ms = SECOND_MS;
+        world.act(Step::Restart { who, away_ms });
+    }
     world.run_for(HOUR_MS);
     for who in [ALICE, BOB] {
         let store = &world.people[who].store;
