@@ -111,6 +111,7 @@ pub enum Command {
     Verify(cmd::verify::Verify),
     Rename(cmd::keep::Rename),
     Mute(cmd::keep::Mute),
+    Clear(cmd::clear::Clear),
     Send(cmd::send::Send),
     Reply(cmd::send::Reply),
     React(cmd::react::React),

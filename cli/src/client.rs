@@ -174,6 +174,21 @@ impl Client {
         self.ask(&wish).await
     }
 
+    /// Has something taken away. Sent again, once, if the connection breaks.
+    ///
+    /// # Errors
+    /// [`CliError`] if the node is not there or refuses.
+    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
+        let key = random_key()?;
+        let wish = Wish {
+            method: Method::DELETE,
+            path,
+            body: Bytes::new(),
+            key: Some(&key),
+        };
+        self.ask(&wish).await
+    }
+
     /// Puts something in place of what is there. Sent again, once, if the connection breaks.
     ///
     /// # Errors
@@ -189,20 +204,6 @@ impl Client {
             method: Method::PUT,
             path,
             body: body.into(),
-            key: None,
-        };
-        self.ask(&wish).await
-    }
-
-    /// Takes something away. Sent again, once, if the connection breaks.
-    ///
-    /// # Errors
-    /// [`CliError`] if the node is not there or refuses.
-    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
-        let wish = Wish {
-            method: Method::DELETE,
-            path,
-            body: Bytes::new(),
             key: None,
         };
         self.ask(&wish).await

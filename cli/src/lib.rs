@@ -14,6 +14,7 @@ mod secret;
 pub mod settings;
 pub mod show;
 pub mod sse;
+mod sure;
 pub mod text;
 pub mod when;
 

@@ -10,6 +10,7 @@ import collections
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -108,6 +109,8 @@ def scene(alice, bob, *strangers):
     number = alice.ask("GET", "/v1/contacts/bob/safety")["safety_number"]
     message = "[a-z2-7]{25}[aeimquy4]"
     return {
+        "api": alice.api,
+        "token": alice.token,
         "messages": {"any": [*sent, heard], "edit": sent[:2], "delete": sent[2:]},
         "tokens": tokens,
         # Fields of bodies, by path: the form of what is replaced, and what is there.
@@ -204,6 +207,8 @@ def main():
             node.end()
         if args.keep:
             print(root)
+        else:
+            shutil.rmtree(root, ignore_errors=True)
     return 0
 
 

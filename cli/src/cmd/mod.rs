@@ -3,6 +3,7 @@
 pub mod add;
 pub mod amend;
 pub mod chat;
+pub mod clear;
 pub mod compact;
 pub mod completions;
 pub mod config;
@@ -74,6 +75,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Block(args) => requests::block(args, context).await,
         Command::Rename(args) => keep::rename(args, context).await,
         Command::Mute(args) => keep::mute(args, context).await,
+        Command::Clear(args) => clear::run(args, context).await,
         Command::Verify(args) => verify::run(args, context).await,
         Command::Send(args) => send::run(args, context).await,
         Command::Reply(args) => send::reply(args, context).await,

@@ -91,6 +91,7 @@ pub fn contact(view: ContactView) -> model::Contact {
         verify_again: view.doubted,
         muted: view.muted,
         muted_until: view.muted_until.map(rfc3339),
+        clearing: view.clearing,
         reach: reach(view.reach),
         last_seen: view.last_seen.map(rfc3339),
         unread: view.unread,
@@ -188,6 +189,10 @@ pub fn event(view: ChangeView) -> model::Event {
             contact,
             reach: reach(how),
         },
+        Change::Removed { name, address, .. } => model::Change::Removed {
+            name,
+            account: address,
+        },
         Change::Notice {
             contact,
             code,
@@ -259,6 +264,17 @@ pub fn invite(answer: Answer) -> Option<model::Invite> {
             link,
             expires: rfc3339_secs(expires),
             uses,
+        }),
+        _ => None,
+    }
+}
+
+/// Who was removed, if the answer says so.
+pub fn removed(answer: Answer) -> Option<model::Removed> {
+    match answer {
+        Answer::Removed { name, address } => Some(model::Removed {
+            name,
+            account: address,
         }),
         _ => None,
     }

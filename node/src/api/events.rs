@@ -155,7 +155,7 @@ impl Feed {
         let newest = *self.cursor.borrow_and_update();
         let after = self.after;
         let only = self.caller.only();
-        let (page, only) = self
+        let (page, contact) = self
             .shared
             .handle
             .query(move |store| {
@@ -172,9 +172,12 @@ impl Feed {
                     // passed over. One cursor has one row at most, so none of another kind is.
                     None => self.after = newest.min(after + PAGE_SPAN).max(after),
                 }
-                if let Some(contact) = only {
+                if let (Some(contact), Some(only)) = (contact, only) {
                     let name = contact.map(|contact| contact.name);
-                    rows.retain(|row| name.is_some() && whose(&row.change) == name.as_deref());
+                    rows.retain(|row| match &row.change {
+                        Change::Removed { account, .. } => *account == only,
+                        change => name.is_some() && whose(change) == name.as_deref(),
+                    });
                 }
                 self.ready.extend(rows);
                 Ok(true)
@@ -232,6 +235,8 @@ fn whose(change: &Change) -> Option<&str> {
         Change::Request(request) => Some(&request.name),
         Change::State { contact, .. } | Change::Reach { contact, .. } => Some(contact),
         Change::Notice { contact, .. } => contact.as_deref(),
+        // It has none any more; its name may be another's by now.
+        Change::Removed { .. } => None,
     }
 }
 

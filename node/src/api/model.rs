@@ -17,7 +17,9 @@ mod talk;
 mod tokens;
 
 pub use changes::{Change, Event};
-pub use contacts::{MuteRequest, Notice, NoticeList, RenameRequest, Safety, VerifyRequest};
+pub use contacts::{
+    MuteRequest, Notice, NoticeList, Removed, RenameRequest, Safety, VerifyRequest,
+};
 pub use draft::{Draft, DraftRequest};
 pub use history::{
     HistoryBody, HistoryEdit, HistoryMessage, HistoryPage, HistoryReaction, ImportRequest,

@@ -133,6 +133,8 @@ pub(super) fn admit(
         Pass::None => true,
         Pass::Invite(..) => contact.verified && before == Some(ContactState::Connected),
     };
+    // A contact that comes by a link again may have forgotten us, and whatever we told it.
+    let begins_anew = matches!(pass, Pass::Invite(..)) && before == Some(ContactState::Connected);
     if let Pass::Invite(id, mut invite) = pass {
         use_up(cx, &id, &mut invite)?;
     }
@@ -163,6 +165,11 @@ pub(super) fn admit(
         opened,
         Taken::First,
     )?;
+    if begins_anew {
+        outbox::unseal(cx, no, &ident.device, |sealed| *sealed != keys.sid)?;
+        let contact = contact::must(cx.tx, no)?;
+        welcome(cx, &contact)?;
+    }
     if now_connected && before != Some(ContactState::Connected) {
         let contact = contact::must(cx.tx, no)?;
         welcome(cx, &contact)?;

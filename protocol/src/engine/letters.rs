@@ -1,7 +1,7 @@
 //! Letters of sessions: opened once, taken in, receipted.
 
 use super::accounts::{keep_account, stand_in};
-use super::{NONSENSE, amend, pack, penalise, repair, timers};
+use super::{NONSENSE, STRANGER, amend, pack, penalise, repair, timers};
 use crate::agenda;
 use crate::crypto::hash::hash16;
 use crate::feed::amend::{Amend, ReactionRow, Version};
@@ -54,7 +54,8 @@ pub(super) fn receive(
     };
     match session::load(cx.tx, &header.sid)? {
         Some(session) => open_on(cx, from, session, &header, letter),
-        None => trouble(cx, from, &header.sid, header.n),
+        // Perhaps of somebody whom the user has removed, and who cannot know that.
+        None => trouble(cx, from, &header.sid, header.n, STRANGER),
     }
 }
 
@@ -65,11 +66,12 @@ fn trouble(
     from: &Peer,
     session: &SessionId,
     n: u32,
+    points: u32,
 ) -> Result<(), StoreError> {
     match contact::by_peer(cx.tx, from)? {
         Some((no, device)) if device != INVITER => repair::schedule(cx, no, &device, session, n),
         _ => {
-            penalise(cx, from, NONSENSE);
+            penalise(cx, from, points);
             Ok(())
         }
     }
@@ -84,7 +86,7 @@ pub(super) fn open_in(
 ) -> Result<(), StoreError> {
     match letter.header() {
         Ok(header) => open_on(cx, from, session, &header, letter),
-        Err(_) => trouble(cx, from, &session.id, 0),
+        Err(_) => trouble(cx, from, &session.id, 0, NONSENSE),
     }
 }
 
@@ -134,7 +136,9 @@ fn open_on(
             }
             Ok(())
         }
-        Err(OpenError::Used | OpenError::Broken) => trouble(cx, from, &session.id, header.n),
+        Err(OpenError::Used | OpenError::Broken) => {
+            trouble(cx, from, &session.id, header.n, NONSENSE)
+        }
     }
 }
 

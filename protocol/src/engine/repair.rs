@@ -49,7 +49,9 @@ pub(super) fn repair(
     failed: &SessionId,
     n: u32,
 ) -> Result<(), StoreError> {
-    let contact = contact::must(cx.tx, no)?;
+    let Some(contact) = contact::get(cx.tx, no)? else {
+        return Ok(());
+    };
     let mut row = contact::device(cx.tx, no, device)?;
     row.repair_due = false;
     let now = cx.at.now;

@@ -1,6 +1,7 @@
 //! Contacts: local numbers, petnames, where a relation stands, and their devices.
 
 mod device;
+mod parts;
 
 pub use device::{
     DeviceRow, INVITER, SessionRef, bind_peer, bundle, by_peer, device, device_scope, drop_device,
@@ -12,7 +13,6 @@ pub use super::named::named;
 pub use super::talk::{Muted, Packed, TimerRow};
 use crate::id::{AccountId, DeviceId, InviteId};
 use crate::limits::{ADDR_BYTES_MAX, ADDRS_MAX, NAME_BYTES_MAX};
-use crate::private::Secret;
 use crate::store::{Key, ReadExt, Span, StoreError, Table, Tx};
 use crate::time::{Millis, Secs};
 use crate::wire::codec::Blob;
@@ -22,72 +22,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
+pub use parts::{Clearing, ContactState, HeldLetter, PendingInvite, Reach};
+
 /// A contact's number in this home; never leaves it.
 pub type ContactNo = u32;
-
-/// How a connection reaches a peer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode)]
-#[cbor(index_only)]
-pub enum Reach {
-    /// A connection between the two nodes.
-    #[n(0)]
-    Direct,
-    /// Direct, after punching through NATs.
-    #[n(1)]
-    Punched,
-    /// Through a relay.
-    #[n(2)]
-    Relayed,
-}
-
-/// Where a contact stands.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode)]
-#[cbor(index_only)]
-pub enum ContactState {
-    /// We asked; no answer yet.
-    #[n(0)]
-    Pending,
-    /// They asked; waits in `requests`.
-    #[n(1)]
-    Requested,
-    /// Both sides know.
-    #[n(2)]
-    Connected,
-    /// We want to hear nothing of them.
-    #[n(3)]
-    Blocked,
-    /// A request that was declined.
-    #[n(4)]
-    Declined,
-}
-
-/// An invite that was taken up and whose objects have not come yet.
-#[derive(Clone, Debug, Encode, Decode)]
-pub struct PendingInvite {
-    /// Its id.
-    #[n(0)]
-    pub id: InviteId,
-    /// Its seed.
-    #[n(1)]
-    pub seed: Secret<32>,
-    /// Least (epoch, version) of the inviter's list.
-    #[n(2)]
-    pub floor: (u32, u32),
-    /// Unix seconds.
-    #[n(3)]
-    pub expires: Secs,
-}
-
-/// A requester's letter that waits for the user's word.
-#[derive(Clone, Debug, Encode, Decode)]
-pub struct HeldLetter {
-    /// Which of their devices sealed it.
-    #[n(0)]
-    pub device: DeviceId,
-    /// The encoded plaintext.
-    #[n(1)]
-    pub plain: Blob,
-}
 
 /// One contact.
 #[derive(Clone, Debug, Encode, Decode)]
@@ -164,6 +102,12 @@ pub struct ContactRow {
     /// After which time messages disappear, if that was ever set.
     #[n(22)]
     pub timer: Option<TimerRow>,
+    /// The history is being erased.
+    #[n(25)]
+    pub clearing: Option<Clearing>,
+    /// The invite of theirs that was taken up last.
+    #[n(26)]
+    pub came_by: Option<InviteId>,
 }
 
 impl ContactRow {
@@ -330,6 +274,8 @@ pub fn add(
         timer: None,
         doubted: None,
         muted: None,
+        clearing: None,
+        came_by: None,
         packed: None,
         drafted: None,
     };
@@ -337,6 +283,30 @@ pub fn add(
     tx.put(account_index(&account), &no);
     put(tx, &row);
     Ok(row)
+}
+
+/// Takes a contact out of the list: its name and its account are free, its row is gone. What else
+/// is stored under its number is the caller's to erase; the number never names another one.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn remove(tx: &mut Tx<'_>, row: &ContactRow) -> Result<(), StoreError> {
+    tx.delete(name_key(&row.name));
+    tx.delete(account_index(&row.account));
+    tx.delete(contact_key(row.no));
+    tx.count_up("removed")?;
+    Ok(())
+}
+
+/// How many contacts there are, of any state.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn count(store: &(impl ReadExt + ?Sized)) -> Result<u64, StoreError> {
+    let counter = |name: &str| Key::one(Table::Meta, name);
+    let made: u64 = store.row(&counter("contacts"))?.unwrap_or(0);
+    let removed: u64 = store.row(&counter("removed"))?.unwrap_or(0);
+    Ok(made.saturating_sub(removed))
 }
 
 /// Gives a contact another petname, near `name` if that is taken. The caller puts the row back.
@@ -368,6 +338,7 @@ fn free_name(tx: &Tx<'_>, name: &str) -> Result<String, StoreError> {
 mod tests {
     use super::*;
     use crate::id::Fixed;
+    use crate::private::Secret;
     use crate::store::MemoryStore;
 
     #[test]

@@ -143,7 +143,7 @@ pub fn status(store: &dyn Read) -> Result<StatusView, StoreError> {
 /// # Errors
 /// [`StoreError`] if the disk fails.
 pub fn draft(store: &dyn Read, name: &str) -> Result<Option<Option<DraftRow>>, StoreError> {
-    match contact::by_name(store, name)? {
+    match contact::named(store, name)? {
         Some(row) => Ok(Some(draft::get(store, &row)?)),
         None => Ok(None),
     }
@@ -195,6 +195,7 @@ pub(super) fn contact_view(store: &dyn Read, row: &ContactRow) -> Result<Contact
         doubted: row.doubted.is_some(),
         muted: row.muted.is_some(),
         muted_until: row.muted.and_then(|muted| muted.until),
+        clearing: row.clearing.is_some(),
         reach: reach.filter(|_| row.state == ContactState::Connected),
         last_seen: row.last_seen,
         unread: row.unread,

@@ -109,6 +109,9 @@ pub enum Table {
     /// What is left of messages that disappeared: that they were there.
     #[n(34)]
     Gone = 34,
+    /// Ids of messages that were erased here, in order of that: no duplicate brings one back.
+    #[n(35)]
+    Cleared = 35,
     /// What disappearing messages say.
     #[n(36)]
     Fading = 36,

@@ -3,6 +3,7 @@
 //! `cargo test -p waxwing-tests e2e` runs these alone. `WAXWING_UNDER_TEST=path` tests another
 //! build of the executable; `E2E_FULL=1` runs the long forms.
 
+mod bot;
 mod compact;
 mod contacts;
 mod demo;

@@ -110,6 +110,8 @@ pub struct Contact {
     /// When that ends by itself; `null` if it does not.
     #[schema(value_type = Option<Time>)]
     pub muted_until: Option<String>,
+    /// Its history is being erased, which takes a while if it is long.
+    pub clearing: bool,
     /// How it is reached.
     pub reach: Reach,
     /// Last time anything of theirs was opened.

@@ -43,7 +43,9 @@ async fn events_are_told_by_kind_and_none_is_told_that_never_comes() {
             None => &kind["properties"]["event"]["enum"][0],
         })
         .collect();
-    let told = ["message", "state", "contact", "request", "reach", "notice"];
+    let told = [
+        "message", "state", "contact", "request", "reach", "removed", "notice",
+    ];
     for kind in told {
         assert!(kinds.iter().any(|known| *known == kind), "{kind}");
     }
