@@ -320,6 +320,32 @@ fn its_words_lie_only_under_the_key_that_changes_every_day() {
 }
 
 #[test]
+fn clearing_and_removing_leave_no_words_and_no_time_bombs() {
+    for whole in [false, true] {
+        let mut world = friends(17);
+        set(&mut world, 30);
+        for n in 0..5 {
+            world.say(ALICE, BOB, &format!("fleeting {n}")).unwrap();
+        }
+        world.run_for(SECOND_MS);
+        let (by, of) = (BOB, ALICE);
+        let step = if whole {
+            Step::Remove { by, whom: of }
+        } else {
+            Step::Clear { by, with: of }
+        };
+        world.ask_for(BOB, step).unwrap().unwrap();
+        world.run_for(SECOND_MS);
+        let store = &world.people[BOB].store;
+        assert_eq!(rows::count(store).get(&Table::Fading), None);
+        // Their times come, and find nothing.
+        world.run_for(40 * DAY_MS);
+        world.verdict().unwrap();
+        assert!(world.people[BOB].is_on());
+    }
+}
+
+#[test]
 fn what_disappears_is_not_taken_along() {
     let mut world = friends(15);
     let stays = world.say(ALICE, BOB, "kept").unwrap();
