@@ -61,6 +61,7 @@ fn start(args: Args, out: Out) -> Result<(), CliError> {
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     let runtime = builder
+        .worker_threads(network_threads())
         .enable_all()
         .build()
         .map_err(|error| CliError::failed("runtime", format!("cannot start: {error}")))?;
@@ -68,6 +69,13 @@ fn start(args: Args, out: Out) -> Result<(), CliError> {
     // A thread that waits for a line of input must not keep the process alive.
     runtime.shutdown_background();
     result
+}
+
+/// Threads for the network and the API: half of the machine. The engine and its store have their
+/// own, and threads that hand each other every frame make each slower.
+fn network_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / 2).clamp(1, 8)
 }
 
 async fn dispatch(args: Args, out: Out) -> Result<(), CliError> {

@@ -7,13 +7,15 @@ use crate::deferred::Deferred;
 use crate::dice::{self, Dice};
 use crate::disk::{DiskStatus, Watermark};
 use crate::perform;
-use crate::runtime::{Ask, Door, Ended, EngineError, Network, QueryFn, Reply};
+use crate::runtime::{Ask, Door, Ended, EngineError, Network, QueryFn, Reply, Told};
 use crate::store::Disk;
+use crate::telling::Telling;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use waxwing_protocol::id::Peer;
 use waxwing_protocol::input::{Input, Moment, Settings};
 use waxwing_protocol::output::Output;
@@ -58,6 +60,7 @@ pub(crate) struct World {
     local: VecDeque<Input>,
     network: Option<Box<dyn Network>>,
     cursor: watch::Sender<u64>,
+    telling: Telling,
     clock: Clock,
     dice: Dice,
     settings: Settings,
@@ -72,6 +75,7 @@ impl World {
     pub(crate) fn new(
         asks: mpsc::Receiver<Ask>,
         cursor: watch::Sender<u64>,
+        told: broadcast::Sender<Arc<Told>>,
         clock: Clock,
         settings: Settings,
         door: Door,
@@ -81,6 +85,7 @@ impl World {
             local: VecDeque::new(),
             network: None,
             cursor,
+            telling: Telling::new(told),
             clock,
             dice: dice::dice(),
             settings,
@@ -230,6 +235,13 @@ impl Core {
 
     fn perform(&mut self, mut group: Group, idle: bool) {
         let world = &mut self.world;
+        let notified = |output: &Output| match output {
+            Output::Notify { cursor } => Some(*cursor),
+            _ => None,
+        };
+        if let Some(newest) = group.outputs.iter().filter_map(notified).max() {
+            world.telling.tell(&*self.store, newest);
+        }
         let undelivered = perform::outputs(
             std::mem::take(&mut group.outputs),
             &mut group.replies,

@@ -28,6 +28,7 @@ pub mod passphrase;
 mod perform;
 pub mod runtime;
 pub mod store;
+mod telling;
 mod tokens;
 
 pub use compacting::Compaction;

@@ -9,16 +9,20 @@ use crate::store::Disk;
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::thread;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use waxwing_protocol::id::Peer;
 use waxwing_protocol::input::{Command, Input, Moment, SendError, Settings};
 use waxwing_protocol::output::{Answer, Output, Refusal};
+use waxwing_protocol::query::ChangeView;
 use waxwing_protocol::store::{Read, StoreError, Tx};
 
 /// Asks that wait for the engine. Beyond it the askers wait: two groups' worth, so that the next
 /// group is complete while one is being flushed.
 const ASKS_MAX: usize = 1_024;
+/// Groups of changes that a listener may fall behind before it has to read by itself.
+const TOLD_MAX: usize = 16;
 /// The engine's stack: decoding recurses a few levels, the post-quantum keys are large.
 const STACK_BYTES: usize = 4 * 1024 * 1024;
 
@@ -83,11 +87,22 @@ pub enum EngineError {
     Store(#[from] StoreError),
 }
 
+/// Changes of a group, as they are shown to every client that listens.
+pub struct Told {
+    /// They come after this cursor …
+    pub after: u64,
+    /// … and reach up to this one.
+    pub upto: u64,
+    /// In the order of their cursors. Changes whose objects are gone are not among them.
+    pub rows: Vec<ChangeView>,
+}
+
 /// How tasks talk to the engine. Cheap to clone.
 #[derive(Clone)]
 pub struct EngineHandle {
     asks: mpsc::Sender<Ask>,
     cursor: watch::Receiver<u64>,
+    told: broadcast::Sender<Arc<Told>>,
     disk: watch::Receiver<DiskStatus>,
     compaction: watch::Receiver<Compaction>,
 }
@@ -96,10 +111,12 @@ impl EngineHandle {
     /// A handle from its parts, with a disk that never fills.
     pub fn new(asks: mpsc::Sender<Ask>, cursor: watch::Receiver<u64>) -> Self {
         let (_, disk) = watch::channel(DiskStatus::default());
+        let (told, _) = broadcast::channel(TOLD_MAX);
         let (_, compaction) = watch::channel(Compaction::default());
         Self {
             asks,
             cursor,
+            told,
             disk,
             compaction,
         }
@@ -151,6 +168,12 @@ impl EngineHandle {
     /// The newest cursor of the change log, and word of every newer one.
     pub fn cursor(&self) -> watch::Receiver<u64> {
         self.cursor.clone()
+    }
+
+    /// The changes themselves, right behind the commit that made them. A listener that is slow, or
+    /// that is told of a gap, reads on from its cursor by itself.
+    pub fn told(&self) -> broadcast::Receiver<Arc<Told>> {
+        self.told.subscribe()
     }
 
     /// How the disk was doing when the engine last looked: two seconds ago while there is work,
@@ -234,6 +257,7 @@ impl Engine {
         let (asks, asked) = mpsc::channel(ASKS_MAX);
         let (cursor_out, cursor) = watch::channel(0);
         let (disk_out, disk) = watch::channel(setup.disk.status());
+        let (told, _) = broadcast::channel(TOLD_MAX);
         let (compaction_out, compaction) = watch::channel(Compaction::default());
         let (ended_out, ended) = watch::channel(None);
         let keep = setup.keep;
@@ -243,6 +267,7 @@ impl Engine {
             world: World::new(
                 asked,
                 cursor_out,
+                told.clone(),
                 Clock::start(),
                 setup.settings,
                 setup.door,
@@ -272,6 +297,7 @@ impl Engine {
         let handle = EngineHandle {
             asks,
             cursor,
+            told,
             disk,
             compaction,
         };

@@ -6,6 +6,7 @@ use super::extract::Params;
 use super::problem::Fault;
 use super::server::Shared;
 use super::table::Resync;
+use crate::runtime::Told;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -15,6 +16,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use utoipa::IntoParams;
 use waxwing_protocol::query::{self, Change, ChangeView, Changes};
@@ -86,6 +88,7 @@ pub(super) async fn events(
         _slot: slot,
         // Subscribed before the first page is read: a change in between is not missed.
         cursor: shared.handle.cursor(),
+        told: shared.handle.told(),
         stop: shared.stop.clone(),
         after: from,
         ready: VecDeque::new(),
@@ -142,6 +145,7 @@ struct Feed {
     _slot: Option<OwnedSemaphorePermit>,
     shared: Arc<Shared>,
     cursor: watch::Receiver<u64>,
+    told: broadcast::Receiver<Arc<Told>>,
     stop: watch::Receiver<bool>,
     after: u64,
     ready: VecDeque<ChangeView>,
@@ -186,6 +190,19 @@ impl Feed {
         }
     }
 
+    /// Takes over what the engine told, as far as it follows on what is there. A program that may
+    /// see one contact only reads by itself: who that is is looked up together with the rows.
+    fn take(&mut self, told: &Told) {
+        if self.caller.only().is_some() {
+            return;
+        }
+        if told.after <= self.after && self.after < told.upto {
+            let new = told.rows.iter().filter(|row| row.cursor > self.after);
+            self.ready.extend(new.cloned());
+            self.after = told.upto;
+        }
+    }
+
     /// There is more to read without waiting.
     fn behind(&self) -> bool {
         self.after < *self.cursor.borrow()
@@ -200,13 +217,23 @@ impl Feed {
             if let Some(view) = self.ready.pop_front() {
                 return render(view);
             }
-            match self.fill().await {
-                Ok(true) if !self.ready.is_empty() || self.behind() => {}
-                Ok(true) => tokio::select! {
+            if !self.behind() {
+                tokio::select! {
+                    // What is told comes before word that there is something.
+                    biased;
+                    told = self.told.recv() => match told {
+                        Ok(told) => self.take(&told),
+                        Err(RecvError::Lagged(_)) => {}
+                        Err(RecvError::Closed) => return None,
+                    },
                     changed = self.cursor.changed() => changed.ok()?,
                     _ = self.stop.changed() => return None,
                     () = ends(&mut self.revoked) => return None,
-                },
+                }
+                continue;
+            }
+            match self.fill().await {
+                Ok(true) => {}
                 // The client slept through a sweep of the log: told once, in the stream's own words.
                 Ok(false) => {
                     self.ended = true;
