@@ -60,7 +60,7 @@ pub fn most(table: Table, load: Load) -> u64 {
         Table::Waiting => WAITING_REACTIONS_MAX as u64 * devices,
         Table::Change => CHANGES_MAX,
         Table::Agenda => 64 + 16 * devices + 4 * letters,
-        Table::Gone => letters,
+        Table::Gone | Table::Fading => letters,
         // A segment holds one message or more; those that came late wait for it in rows.
         Table::Segment | Table::Unpacked => letters,
         Table::Message | Table::ByMid | Table::Unread | Table::ReceiptDue => letters + devices,

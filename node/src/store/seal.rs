@@ -22,11 +22,12 @@ const NONCE_BYTES: usize = 24;
 pub(super) const FURTHER: u8 = 0x80;
 
 /// Tables under the rotating state key; a test compares with `Table::rotates`.
-pub(super) const ROTATING: [Table; 4] = [
+pub(super) const ROTATING: [Table; 5] = [
     Table::Prekey,
     Table::OneTime,
     Table::Session,
     Table::Skipped,
+    Table::Fading,
 ];
 
 /// The keys of one store, all derived from its data key.

@@ -432,6 +432,31 @@ fn rotation_survives_a_crash_after_every_step() {
 }
 
 #[test]
+fn what_disappeared_opens_no_more_once_the_key_has_changed() {
+    let home = home();
+    let mut store = home.open();
+    put(&mut store, Table::Fading, 0..2, b"words");
+    store.settle().unwrap();
+    let stored_key = store.rows.stored_key(&key(Table::Fading, 0));
+    let left = store.rows.db.get(&stored_key).unwrap().unwrap();
+    let opens = |store: &SledStore| {
+        let rows = &store.rows;
+        rows.open(&store.state, Table::Fading, &stored_key, &left)
+            .is_ok()
+    };
+    store
+        .apply(Batch::from([(key(Table::Fading, 0), None)]))
+        .unwrap();
+    assert!(opens(&store), "whoever finds it on the disk");
+    while store.maintain(NOW + DAY_S).unwrap() {}
+    assert!(!opens(&store));
+    let stays = store.get(&key(Table::Fading, 1)).unwrap().unwrap();
+    assert_eq!(**stays, *b"words");
+    drop(store);
+    assert!(!opens(&home.open()));
+}
+
+#[test]
 fn a_damaged_row_stops_no_rotation() {
     let home = home();
     let mut store = home.open();

@@ -88,7 +88,7 @@ pub fn remove(tx: &mut Tx<'_>, no: ContactNo) -> Result<bool, StoreError> {
     if !page.is_empty() {
         for (order, row) in page {
             view::forget_id(tx, no, &row.mid, row.mine)?;
-            tx.delete(view::message_key(no, &order));
+            view::take_out(tx, no, &order);
         }
         return Ok(true);
     }

@@ -5,6 +5,7 @@ pub mod body;
 pub mod changes;
 pub mod draft;
 pub mod erase;
+pub mod fading;
 pub mod gone;
 pub mod notices;
 pub mod past;

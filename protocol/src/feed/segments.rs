@@ -6,6 +6,7 @@
 //! text away takes it from its segment in the same transaction.
 
 use super::body::Body;
+use super::fading;
 use super::view::{self, MessageRow, ORDER_BYTES};
 use crate::identity::contact::{ContactNo, ContactRow};
 use crate::store::{Key, Read, ReadExt, Rows, Span, StoreError, Table, Tx};
@@ -345,7 +346,8 @@ pub fn pack(
         };
         for (order, row) in page {
             packed.fresh = packed.fresh.saturating_sub(1);
-            if let Some(text) = text_of(&row) {
+            // What disappears is found in its own row until then.
+            if let Some(text) = text_of(&row).filter(|_| !fading::fades(&row)) {
                 step.bytes += text.len();
                 packer.put(tx, &order, &text)?;
             }

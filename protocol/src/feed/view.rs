@@ -2,7 +2,7 @@
 
 use super::amend::{self, ReactionRow, Version};
 use super::body::{Body, TypedBody};
-use super::{changes, gone, segments};
+use super::{changes, fading, gone, segments};
 use crate::id::{AccountId, DeviceId, Mid};
 use crate::identity::contact::{ContactNo, ContactRow};
 use crate::store::{Key, ReadExt, Span, StoreError, Table, Tx};
@@ -200,12 +200,37 @@ pub fn get(
     no: ContactNo,
     order: &[u8],
 ) -> Result<Option<MessageRow>, StoreError> {
-    store.row(&message_key(no, order))
+    let mut row: Option<MessageRow> = store.row(&message_key(no, order))?;
+    if let Some(row) = &mut row {
+        fading::fill(store, no, order, row)?;
+    }
+    Ok(row)
 }
 
 /// Writes a message back to its place.
 pub fn put(tx: &mut Tx<'_>, no: ContactNo, order: &[u8], row: &MessageRow) {
+    if fading::fades(row) {
+        let bare = fading::put(tx, no, order, row);
+        tx.put(message_key(no, order), &bare);
+        return;
+    }
+    if row.timer.is_some() {
+        fading::erase(tx, no, order);
+    }
     tx.put(message_key(no, order), row);
+}
+
+/// Rows of a conversation, whole.
+fn rows(
+    store: &(impl ReadExt + ?Sized),
+    no: ContactNo,
+    span: &Span,
+) -> Result<Vec<(Vec<u8>, MessageRow)>, StoreError> {
+    let mut rows: Vec<(Vec<u8>, MessageRow)> = store.rows(span)?;
+    for (order, row) in &mut rows {
+        fading::fill(store, no, order, row)?;
+    }
+    Ok(rows)
 }
 
 /// The newest messages of a conversation in canonical order, oldest first, before a place.
@@ -222,7 +247,8 @@ pub fn newest(
     if let Some(before) = before {
         span = span.until(before);
     }
-    let mut rows: Vec<MessageRow> = store.rows(&span)?.into_iter().map(|(_, row)| row).collect();
+    let rows = rows(store, no, &span)?.into_iter();
+    let mut rows: Vec<MessageRow> = rows.map(|(_, row)| row).collect();
     rows.reverse();
     Ok(rows)
 }
@@ -238,7 +264,7 @@ pub fn after(
     limit: usize,
 ) -> Result<Vec<(Vec<u8>, MessageRow)>, StoreError> {
     let span = Span::all(Table::Message, no.to_be_bytes(), limit).from([place, &[0]].concat());
-    store.rows(&span)
+    rows(store, no, &span)
 }
 
 /// Messages of a conversation between two places, both left out, from the newest back.
@@ -256,7 +282,7 @@ pub fn back(
         .from([after, &[0]].concat())
         .until(before)
         .backwards();
-    store.rows(&span)
+    rows(store, no, &span)
 }
 
 /// Inserts a message, unless its author already wrote one with this id (the first body wins).
@@ -432,6 +458,7 @@ pub fn forget_id(tx: &mut Tx<'_>, no: ContactNo, mid: &Mid, mine: bool) -> Resul
 /// Takes a row out of its conversation, and leaves its id known.
 pub(super) fn take_out(tx: &mut Tx<'_>, no: ContactNo, order: &[u8]) {
     tx.delete(message_key(no, order));
+    fading::erase(tx, no, order);
 }
 
 impl MessageRow {

@@ -2,6 +2,7 @@
 
 use super::talk::message_view;
 use super::{Hunt, MessageView};
+use crate::feed::fading;
 use crate::feed::segments::{self, fold};
 use crate::feed::view::{self, MessageRow};
 use crate::id::Mid;
@@ -30,6 +31,8 @@ type Hit = (Vec<u8>, ContactNo);
 
 /// Where in a conversation the search stands; it goes from its end to its beginning.
 enum Stage {
+    /// Among messages that disappear.
+    Fading,
     /// Among messages that came behind what is packed, and are not packed yet.
     Late,
     /// Among those that came since.
@@ -97,7 +100,7 @@ impl Search {
             before,
             gather: only.is_none().then_some(0),
             left: only.into_iter().collect(),
-            stage: Stage::Late,
+            stage: Stage::Fading,
             place: Vec::new(),
             hits: BTreeSet::new(),
             shown: Vec::new(),
@@ -153,7 +156,12 @@ impl Search {
 
     /// A conversation begins at its end.
     fn enter(&mut self) {
-        self.stage = Stage::Late;
+        self.begin_at(Stage::Fading);
+    }
+
+    /// Another pass through the same conversation.
+    fn begin_at(&mut self, stage: Stage) {
+        self.stage = stage;
         self.place = match &self.before {
             // A message of another conversation may stand at the same place.
             Some((order, _)) => [&order[..], &[0]].concat(),
@@ -192,19 +200,28 @@ impl Search {
         finder: &Finder<'_>,
     ) -> Result<usize, StoreError> {
         match self.stage {
-            Stage::Late => self.look_late(store, no, finder),
+            Stage::Fading => {
+                let page = fading::back(store, no, &self.place, PAGE)?;
+                self.look_one_by_one(store, no, finder, page, Stage::Late)
+            }
+            Stage::Late => {
+                let page = segments::late(store, no, Some(&self.place), PAGE)?;
+                self.look_one_by_one(store, no, finder, page, Stage::Rows)
+            }
             Stage::Rows => self.look_rows(store, no, finder),
             Stage::Packed => self.look_packed(store, no, finder),
         }
     }
 
-    fn look_late(
+    /// A page of messages that are opened one by one; after the last page, what is next.
+    fn look_one_by_one(
         &mut self,
         store: &dyn Read,
         no: ContactNo,
         finder: &Finder<'_>,
+        page: Vec<Vec<u8>>,
+        next: Stage,
     ) -> Result<usize, StoreError> {
-        let page = segments::late(store, no, Some(&self.place), PAGE)?;
         for order in &page {
             if let Some(row) = view::get(store, no, order)?
                 && matches(&row, finder)
@@ -214,10 +231,7 @@ impl Search {
         }
         match page.last() {
             Some(last) if page.len() == PAGE => self.place.clone_from(last),
-            _ => {
-                self.enter();
-                self.stage = Stage::Rows;
-            }
+            _ => self.begin_at(next),
         }
         Ok(page.len() + 1)
     }

@@ -112,6 +112,9 @@ pub enum Table {
     /// Ids of messages that were erased here, in order of that: no duplicate brings one back.
     #[n(35)]
     Cleared = 35,
+    /// What disappearing messages say.
+    #[n(36)]
+    Fading = 36,
     /// What was begun to a contact and not sent.
     #[n(37)]
     Draft = 37,
@@ -122,7 +125,7 @@ impl Table {
     pub const fn rotates(self) -> bool {
         matches!(
             self,
-            Self::Session | Self::Skipped | Self::Prekey | Self::OneTime
+            Self::Session | Self::Skipped | Self::Prekey | Self::OneTime | Self::Fading
         )
     }
 }

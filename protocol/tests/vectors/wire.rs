@@ -2,18 +2,23 @@ use crate::cbor::{array, bytes, map, text, uint};
 use crate::json::{J, hex, object};
 use crate::settle;
 use data_encoding::HEXLOWER;
-use waxwing_protocol::feed::body::{Reaction, Receipt};
+use waxwing_protocol::feed::body::{Body, Reaction, Receipt, TypedBody, kind};
 use waxwing_protocol::frame::Frame;
 use waxwing_protocol::session::ratchet::Header;
-use waxwing_protocol::wire::codec::{decode, decode_closed, strip};
+use waxwing_protocol::wire::codec::{Blob, decode, decode_closed, strip};
 use waxwing_protocol::wire::pad::{pad, unpad};
 
-/// Whether bytes are accepted as `any` canonical item, or as one of three types.
-fn accepted(kind: &str, input: &[u8]) -> bool {
-    match kind {
+/// Whether bytes are accepted as `any` canonical item, or as one of four types.
+fn accepted(name: &str, input: &[u8]) -> bool {
+    match name {
         "any" => strip(input).is_ok(),
         "reaction" => decode::<Reaction>(input).is_ok(),
         "receipt" => decode::<Receipt>(input).is_ok(),
+        "timer" => Body::open(&TypedBody {
+            kind: kind::TIMER,
+            bytes: Blob(input.to_vec()),
+        })
+        .is_ok(),
         "dr-hdr" => decode_closed::<Header>(input).is_ok(),
         other => panic!("{other}"),
     }
@@ -167,6 +172,25 @@ fn cbor() {
             map(&[(1, Some(array(&[bytes([1; 16])]))), (2, Some(uint(256u16)))]),
             false,
             "a number beyond its width",
+        ),
+        case(
+            "timer",
+            map(&[(1, Some(uint(86_400u32)))]),
+            true,
+            "a timer of a day",
+        ),
+        case("timer", map(&[(1, Some(uint(0u8)))]), true, "no timer"),
+        case(
+            "timer",
+            map(&[(1, Some(uint(4u8)))]),
+            false,
+            "a timer that is too short",
+        ),
+        case(
+            "timer",
+            map(&[(1, Some(uint(31_536_001u32)))]),
+            false,
+            "a timer that is too long",
         ),
         case("dr-hdr", header(&[]), true, "a letter header"),
         case(

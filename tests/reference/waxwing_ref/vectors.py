@@ -134,6 +134,7 @@ def cbor(check, v):
     kinds = {
         "any": lambda value: value,
         "reaction": schema.bodies[4],
+        "timer": schema.bodies[6],
         "receipt": schema.bodies[5],
         "dr-hdr": schema.dr_hdr,
     }

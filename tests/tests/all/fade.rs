@@ -1,9 +1,10 @@
 //! Messages that disappear: when, from where, and that nothing brings them back.
 
 use crate::golden;
+use std::collections::BTreeSet;
 use waxwing_protocol::feed::view::State;
 use waxwing_protocol::id::Mid;
-use waxwing_protocol::query::{self, MessageView, What};
+use waxwing_protocol::query::{self, Hunt, MessageView, Search, What};
 use waxwing_protocol::store::Table;
 use waxwing_protocol::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use waxwing_tests::person::Who;
@@ -263,6 +264,84 @@ fn nothing_is_left_but_that_it_was_there() {
             rows::count(&world.people[who].store).get(&Table::Gone),
             None
         );
+    }
+}
+
+#[test]
+fn its_words_lie_only_under_the_key_that_changes_every_day() {
+    let mut world = friends(16);
+    let stays = world.say(ALICE, BOB, "words that stay").unwrap();
+    set(&mut world, DAY_S);
+    let mut ids = Vec::new();
+    // Enough to be packed for search, if they were.
+    for n in 0..40 {
+        ids.push(
+            world
+                .say(ALICE, BOB, &format!("fleeting words {n}"))
+                .unwrap(),
+        );
+        world.run_for(SECOND_MS);
+    }
+    world.edit(ALICE, ids[3], "other fleeting words").unwrap();
+    world.react(BOB, ids[4], "fleeting").unwrap();
+    // A start packs what has gathered.
+    for who in [ALICE, BOB] {
+        let away_ms = SECOND_MS;
+        world.act(Step::Restart { who, away_ms });
+    }
+    world.run_for(HOUR_MS);
+    for who in [ALICE, BOB] {
+        let store = &world.people[who].store;
+        let tables = |words: &str| -> BTreeSet<Table> {
+            let holds = |value: &[u8]| value.windows(words.len()).any(|w| w == words.as_bytes());
+            let rows = store.iter().filter(|(_, value)| holds(value));
+            rows.map(|(key, _)| key.table()).collect()
+        };
+        assert_eq!(tables("fleeting"), BTreeSet::from([Table::Fading]));
+        assert!(
+            tables("words that stay").contains(&Table::Segment),
+            "it was packed"
+        );
+        let found = |text: &str| {
+            let hunt = Hunt {
+                text: text.into(),
+                limit: 100,
+                ..Hunt::default()
+            };
+            let mut search = Search::begin(store, &hunt).unwrap().unwrap();
+            while !search.step(store).unwrap() {}
+            search.found().iter().map(|m| m.id).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(found("fleeting words"), ids.iter().copied().collect());
+        assert_eq!(found("other fleeting"), BTreeSet::from([ids[3]]));
+        assert_eq!(found("words that stay"), BTreeSet::from([stays]));
+    }
+    world.verdict().unwrap();
+}
+
+#[test]
+fn clearing_and_removing_leave_no_words_and_no_time_bombs() {
+    for whole in [false, true] {
+        let mut world = friends(17);
+        set(&mut world, 30);
+        for n in 0..5 {
+            world.say(ALICE, BOB, &format!("fleeting {n}")).unwrap();
+        }
+        world.run_for(SECOND_MS);
+        let (by, of) = (BOB, ALICE);
+        let step = if whole {
+            Step::Remove { by, whom: of }
+        } else {
+            Step::Clear { by, with: of }
+        };
+        world.ask_for(BOB, step).unwrap().unwrap();
+        world.run_for(SECOND_MS);
+        let store = &world.people[BOB].store;
+        assert_eq!(rows::count(store).get(&Table::Fading), None);
+        // Their times come, and find nothing.
+        world.run_for(40 * DAY_MS);
+        world.verdict().unwrap();
+        assert!(world.people[BOB].is_on());
     }
 }
 
