@@ -1,6 +1,7 @@
 //! Durable deadlines: rows "at T do K". A wake-up is only a hint; these rows decide.
 
 use crate::crypto::hash::hash16;
+use crate::feed::erase::Rest;
 use crate::id::{B32, DeviceId, SessionId};
 use crate::identity::contact::ContactNo;
 use crate::store::{Key, ReadExt, Span, StoreError, Table, Tx, suffix_u64};
@@ -108,6 +109,12 @@ pub enum Job {
         /// Its devices whose outboxes may not be empty yet.
         #[n(1)]
         devices: Vec<DeviceId>,
+        /// Where the outbox of the last of them goes on.
+        #[n(2)]
+        seq: u64,
+        /// Where its conversation goes on.
+        #[n(3)]
+        rest: Rest,
     },
     /// Erase what a session that is gone remembers.
     #[n(14)]
@@ -115,6 +122,9 @@ pub enum Job {
         /// Which.
         #[n(0)]
         session: SessionId,
+        /// Continue from this suffix.
+        #[n(1)]
+        from: Option<crate::id::Hash16>,
     },
     /// A contact is no longer muted.
     #[n(11)]

@@ -151,8 +151,15 @@ fn wake(cx: &mut Cx<'_, '_, '_>) -> Result<(), StoreError> {
             Job::Sweep { from } => upkeep::sweep(cx, from)?,
             Job::SweepSession { session, from } => upkeep::sweep_session(cx, &session, from)?,
             Job::Clear { no } => erase::more(cx, no)?,
-            Job::Remove { no, devices } => erase::more_of_removed(cx, no, devices)?,
-            Job::ForgetSession { session } => upkeep::forget_session(cx, &session)?,
+            Job::Remove {
+                no,
+                devices,
+                seq,
+                rest,
+            } => erase::more_of_removed(cx, no, devices, seq, &rest)?,
+            Job::ForgetSession { session, from } => {
+                upkeep::forget_session(cx, &session, from)?;
+            }
             Job::Unmute { no } => contacts::unmute(cx, no)?,
             Job::Forget { no, order } => amend::forget(cx, no, &order)?,
             Job::Expire { no, order } => timers::expire(cx, no, &order)?,

@@ -242,28 +242,47 @@ fn nothing_brings_an_erased_message_back() {
     let mut pair = met();
     pair.say(BOB, "once");
     pair.say(ALICE, "yes");
-    pair.say(BOB, "lost receipt");
+    // Bob's message comes, and alice's receipt is lost.
+    let to = "alice".into();
+    let (text, reply_to) = ("lost receipt".into(), None);
+    let (_, out) = pair.b.ask_all(Command::Send { to, text, reply_to });
+    let from = pair.b.peer();
+    for bytes in common::node::sent(&out) {
+        pair.a.hear(from, bytes);
+    }
+    assert_eq!(texts(&pair.a, "bob").len(), 3);
     let copy = pair.b.store.clone();
+    for n in 0..3 {
+        pair.say(ALICE, &format!("more {n}"));
+        pair.say(BOB, &format!("and more {n}"));
+    }
     clear(&mut pair, ALICE, "bob");
-    // Bob's old disk sends what it holds for undelivered, on a session that is made anew.
+    assert!(texts(&pair.a, "bob").is_empty());
+    // An old disk of bob's sends what it holds for undelivered on a session that is made anew.
     pair.b.store = copy;
-    let mut outbox = pair.b.clone();
-    outbox.now += 1;
+    let sessions = count(&pair.a, Table::Session);
+    pair.say(BOB, "from the old disk");
     for _ in 0..12 {
         pair.pass(61_000);
     }
-    assert!(texts(&pair.a, "bob").is_empty());
+    assert!(
+        count(&pair.a, Table::Session) > sessions,
+        "there was a repair"
+    );
+    let his = messages(&pair.b, "alice").into_iter();
+    assert!(his.filter(|m| m.mine).all(|m| m.state >= State::Delivered));
+    assert_eq!(texts(&pair.a, "bob"), ["from the old disk"]);
     // What is remembered of it goes when nothing can bring it back.
-    assert_eq!(count(&pair.a, Table::Cleared), 3);
+    assert_eq!(count(&pair.a, Table::Cleared), 9);
     pair.pass(64 * DAY_MS);
-    assert_eq!(count(&pair.a, Table::Cleared), 3);
+    assert_eq!(count(&pair.a, Table::Cleared), 9);
     for _ in 0..3 {
         pair.pass(DAY_MS);
         work(&mut pair.a);
     }
     assert_eq!(
         (count(&pair.a, Table::Cleared), count(&pair.a, Table::ByMid)),
-        (0, 0)
+        (0, 1)
     );
 }
 

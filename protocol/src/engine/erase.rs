@@ -5,11 +5,12 @@ use super::Outcome;
 use super::commands::{allowed, contact_answer, known};
 use crate::agenda::{self, Job};
 use crate::feed::changes::{self, ChangeKind};
-use crate::feed::view::MessageRow;
+use crate::feed::erase::Rest;
+use crate::feed::view::{self, MessageRow};
 use crate::feed::{draft, erase, notices};
 use crate::id::DeviceId;
 use crate::identity::account::address;
-use crate::identity::contact::{self, Clearing, ContactNo, ContactRow, INVITER};
+use crate::identity::contact::{self, Clearing, ContactNo, ContactRow, INVITER, Packed};
 use crate::identity::device::account_key;
 use crate::identity::list::{AccountRow, DeviceList};
 use crate::outbox::{self, Cx};
@@ -51,6 +52,10 @@ pub(super) fn more(cx: &mut Cx<'_, '_, '_>, no: ContactNo) -> Result<(), StoreEr
     let whose = contact.clone();
     let spared = |tx: &Tx<'_>, row: &MessageRow| outbox::waits(tx, &whose, row);
     contact.clearing = erase::step(cx.tx, &mut contact, &clearing, cx.at.now, spared)?;
+    if contact.clearing.is_none() && view::after(cx.tx, no, &[], 1)?.is_empty() {
+        // Whatever is put there from now on begins the index anew.
+        contact.packed = Some(Packed::default());
+    }
     contact::put(cx.tx, &contact);
     if contact.clearing.is_some() {
         agenda::at(cx.tx, cx.at.now, &Job::Clear { no });
@@ -75,8 +80,11 @@ pub(super) fn remove(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
         }
         for session in &row.sessions {
             session::erase(cx.tx, session);
-            let session = session.id;
-            agenda::at(cx.tx, cx.at.now, &Job::ForgetSession { session });
+            let job = Job::ForgetSession {
+                session: session.id,
+                from: None,
+            };
+            agenda::at(cx.tx, cx.at.now, &job);
         }
         contact::drop_device(cx.tx, no, device);
         outbox::close(cx, no, device)?;
@@ -94,7 +102,7 @@ pub(super) fn remove(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
         account: contact.account,
         ak: contact.ak,
     })?;
-    more_of_removed(cx, no, devices)?;
+    more_of_removed(cx, no, devices, 0, &Rest::default())?;
     Ok(Ok(Answer::Removed {
         address: address(&contact.account, &contact.ak),
         name: contact.name,
@@ -121,19 +129,28 @@ pub(super) fn more_of_removed(
     cx: &mut Cx<'_, '_, '_>,
     no: ContactNo,
     mut devices: Vec<DeviceId>,
+    seq: u64,
+    rest: &Rest,
 ) -> Result<(), StoreError> {
-    let more = if skipped::forget(cx.tx, no)? {
-        true
+    let (seq, rest) = if skipped::forget(cx.tx, no)? {
+        (seq, Some(rest.clone()))
     } else if let Some(device) = devices.last() {
-        if !outbox::forget(cx, no, device)? {
+        let more = outbox::forget(cx, no, device, seq)?;
+        if more.is_none() {
             devices.pop();
         }
-        true
+        (more.unwrap_or(0), Some(rest.clone()))
     } else {
-        erase::remove(cx.tx, no)?
+        (0, erase::remove(cx.tx, no, rest)?)
     };
-    if more {
-        agenda::at(cx.tx, cx.at.now, &Job::Remove { no, devices });
+    if let Some(rest) = rest {
+        let job = Job::Remove {
+            no,
+            devices,
+            seq,
+            rest,
+        };
+        agenda::at(cx.tx, cx.at.now, &job);
     }
     Ok(())
 }

@@ -228,8 +228,11 @@ pub(super) fn sweep(cx: &mut Cx<'_, '_, '_>, from: ContactNo) -> Result<(), Stor
             };
             for session in row.sessions.iter().filter(|s| old(s)) {
                 session::erase(cx.tx, session);
-                let session = session.id;
-                agenda::at(cx.tx, now, &Job::ForgetSession { session });
+                let job = Job::ForgetSession {
+                    session: session.id,
+                    from: None,
+                };
+                agenda::at(cx.tx, now, &job);
             }
             row.sessions.retain(|s| !old(s));
             for session in &row.sessions {
@@ -283,16 +286,25 @@ pub(super) fn sweep_session(
 pub(super) fn forget_session(
     cx: &mut Cx<'_, '_, '_>,
     session: &SessionId,
+    from: Option<Hash16>,
 ) -> Result<(), StoreError> {
-    let span = Span::all(Table::Seen, session.0, SWEEP_ROWS);
+    let mut span = Span::all(Table::Seen, session.0, SWEEP_ROWS);
+    if let Some(from) = from {
+        span = span.from(from.0);
+    }
     let rows = cx.tx.scan(&span)?;
-    let more = rows.len() == SWEEP_ROWS;
+    let last = rows.last();
+    let last = last.and_then(|(suffix, _)| Hash16::from_slice(suffix));
+    let next = last.filter(|_| rows.len() == SWEEP_ROWS);
     for (suffix, _) in rows {
         cx.tx.delete(Key::new(Table::Seen, session.0, suffix));
     }
-    if more {
-        let session = *session;
-        agenda::at(cx.tx, cx.at.now, &Job::ForgetSession { session });
+    if next.is_some() {
+        let job = Job::ForgetSession {
+            session: *session,
+            from: next,
+        };
+        agenda::at(cx.tx, cx.at.now, &job);
     }
     Ok(())
 }

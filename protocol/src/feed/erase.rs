@@ -9,6 +9,7 @@ use crate::store::{Key, Read, ReadExt, Span, StoreError, Table, Tx};
 use crate::time::Millis;
 use crate::wire::codec::Blob;
 use alloc::vec::Vec;
+use minicbor::{Decode, Encode};
 
 fn cleared_key(no: ContactNo, at: Millis, mid: &Mid) -> Key {
     let suffix = [&at.to_be_bytes()[..], &mid.0].concat();
@@ -58,68 +59,99 @@ pub fn step(
 /// [`StoreError`] if the disk fails.
 pub fn sweep(tx: &mut Tx<'_>, no: ContactNo, now: Millis) -> Result<bool, StoreError> {
     let until = now.saturating_sub(TOMBSTONE_KEEP_MS).to_be_bytes();
-    forget_ids(
-        tx,
-        no,
-        &Span::all(Table::Cleared, no.to_be_bytes(), SWEEP_ROWS).until(until),
-    )
+    let span = Span::all(Table::Cleared, no.to_be_bytes(), SWEEP_ROWS).until(until);
+    let rows = tx.rows::<bool>(&span)?;
+    forget_ids(tx, no, &rows)?;
+    Ok(rows.len() == SWEEP_ROWS)
 }
 
-fn forget_ids(tx: &mut Tx<'_>, no: ContactNo, span: &Span) -> Result<bool, StoreError> {
-    let rows = tx.rows::<bool>(span)?;
-    let more = rows.len() == SWEEP_ROWS;
+fn forget_ids(tx: &mut Tx<'_>, no: ContactNo, rows: &[(Vec<u8>, bool)]) -> Result<(), StoreError> {
     for (suffix, mine) in rows {
         if let Some(mid) = suffix.get(8..).and_then(Mid::from_slice) {
             // It may have been taken in again from a copy.
-            view::forget_erased(tx, no, &mid, mine)?;
+            view::forget_erased(tx, no, &mid, *mine)?;
         }
-        tx.delete(Key::new(Table::Cleared, no.to_be_bytes(), suffix));
+        tx.delete(Key::new(Table::Cleared, no.to_be_bytes(), suffix.clone()));
     }
-    Ok(more)
+    Ok(())
 }
 
-/// One step of erasing everything that is stored of a conversation whose contact is gone; says
-/// whether there may be more.
+/// What is stored of a conversation, in the order in which it goes.
+const TABLES: [Table; 7] = [
+    Table::Message,
+    Table::Gone,
+    Table::Unread,
+    Table::Segment,
+    Table::Unpacked,
+    Table::Waiting,
+    Table::Cleared,
+];
+
+/// How far what is stored of a removed contact's conversation is erased.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
+pub struct Rest {
+    /// Which of [`TABLES`].
+    #[n(0)]
+    table: u8,
+    /// Suffix behind which it goes on: what is gone is not passed over again.
+    #[n(1)]
+    from: Blob,
+}
+
+/// One step of erasing everything that is stored of a conversation whose contact is gone. Gives
+/// where to go on, or `None` at the end.
 ///
 /// # Errors
 /// [`StoreError`] if the disk fails.
-pub fn remove(tx: &mut Tx<'_>, no: ContactNo) -> Result<bool, StoreError> {
-    let page = view::after(tx, no, &[], SWEEP_ROWS)?;
-    if !page.is_empty() {
-        for (order, row) in page {
-            view::forget_id(tx, no, &row.mid, row.mine)?;
-            view::take_out(tx, no, &order);
-        }
-        return Ok(true);
-    }
+pub fn remove(tx: &mut Tx<'_>, no: ContactNo, rest: &Rest) -> Result<Option<Rest>, StoreError> {
+    let Some(table) = TABLES.get(usize::from(rest.table)).copied() else {
+        return Ok(None);
+    };
     let scope = no.to_be_bytes();
-    let gone = tx.rows::<MessageRow>(&Span::all(Table::Gone, scope, SWEEP_ROWS))?;
-    if !gone.is_empty() {
-        for (order, row) in gone {
-            view::forget_id(tx, no, &row.mid, row.mine)?;
-            tx.delete(Key::new(Table::Gone, scope, order));
-        }
-        return Ok(true);
+    let mut span = Span::all(table, scope, SWEEP_ROWS);
+    if !rest.from.is_empty() {
+        span = span.from([&rest.from[..], &[0]].concat());
     }
-    for table in [
-        Table::Unread,
-        Table::Segment,
-        Table::Unpacked,
-        Table::Waiting,
-    ] {
-        if wipe(tx, table, &scope)? {
-            return Ok(true);
+    let last = match table {
+        Table::Message | Table::Gone => {
+            let rows = tx.rows::<MessageRow>(&span)?;
+            for (suffix, row) in &rows {
+                view::forget_id(tx, no, &row.mid, row.mine)?;
+                if table == Table::Message {
+                    view::take_out(tx, no, suffix);
+                } else {
+                    tx.delete(Key::new(table, scope, suffix));
+                }
+            }
+            last_of(rows)
         }
-    }
-    forget_ids(tx, no, &Span::all(Table::Cleared, scope, SWEEP_ROWS))
+        Table::Cleared => {
+            let rows = tx.rows::<bool>(&span)?;
+            forget_ids(tx, no, &rows)?;
+            last_of(rows)
+        }
+        _ => {
+            let rows = tx.scan(&span)?;
+            for (suffix, _) in &rows {
+                tx.delete(Key::new(table, scope, suffix.clone()));
+            }
+            last_of(rows)
+        }
+    };
+    Ok(Some(match last {
+        Some(from) => Rest {
+            table: rest.table,
+            from: Blob(from),
+        },
+        None => Rest {
+            table: rest.table + 1,
+            from: Blob(Vec::new()),
+        },
+    }))
 }
 
-/// Deletes rows of a scope; says whether there may be more.
-fn wipe(tx: &mut Tx<'_>, table: Table, scope: &[u8]) -> Result<bool, StoreError> {
-    let rows = tx.scan(&Span::all(table, scope, SWEEP_ROWS))?;
-    let more = rows.len() == SWEEP_ROWS;
-    for (suffix, _) in rows {
-        tx.delete(Key::new(table, scope, suffix));
-    }
-    Ok(more)
+/// The last suffix of a full page.
+fn last_of<T>(mut rows: Vec<(Vec<u8>, T)>) -> Option<Vec<u8>> {
+    let full = rows.len() == SWEEP_ROWS;
+    rows.pop().filter(|_| full).map(|(suffix, _)| suffix)
 }

@@ -1,14 +1,14 @@
 //! What waits for somebody who was removed is never sent.
 
-use super::items::{item_key, items, mid_key, state_key};
+use super::items::{item_key, mid_key, state_key};
 use super::reach::dials_key;
 use super::receipts::due_key;
-use super::{Cx, state};
+use super::{Cx, Item, state};
 use crate::agenda::{self, Job};
 use crate::id::DeviceId;
-use crate::identity::contact::ContactNo;
+use crate::identity::contact::{ContactNo, device_scope};
 use crate::limits::SWEEP_ROWS;
-use crate::store::{StoreError, Tx};
+use crate::store::{ReadExt, Span, StoreError, Table, Tx, suffix_u64};
 
 /// A device is not looked after any more, and nothing is sent to it.
 ///
@@ -27,8 +27,8 @@ pub fn close(cx: &mut Cx<'_, '_, '_>, no: ContactNo, device: &DeviceId) -> Resul
     Ok(())
 }
 
-/// Erases items of a device that was closed, a bounded number at once; says whether there may be
-/// more.
+/// Erases items of a device that was closed, from a sequence number on, a bounded number at once.
+/// Gives where to go on, or `None` at the end.
 ///
 /// # Errors
 /// [`StoreError`] if the disk fails.
@@ -36,14 +36,21 @@ pub fn forget(
     cx: &mut Cx<'_, '_, '_>,
     no: ContactNo,
     device: &DeviceId,
-) -> Result<bool, StoreError> {
-    let page = items(cx, no, device, 0, SWEEP_ROWS)?;
-    let more = page.len() == SWEEP_ROWS;
-    for (seq, item) in page {
+    from: u64,
+) -> Result<Option<u64>, StoreError> {
+    // The row that says where this outbox ends is gone.
+    let scope = device_scope(no, device);
+    let span = Span::all(Table::Outbox, scope, SWEEP_ROWS).from(from.to_be_bytes());
+    let page = cx.tx.rows::<Item>(&span)?;
+    let full = page.len() == SWEEP_ROWS;
+    let last = page.last().map(|(suffix, _)| suffix_u64(suffix));
+    let next = last.map(|seq| seq + 1).filter(|_| full);
+    for (suffix, item) in page {
+        let seq = suffix_u64(&suffix);
         cx.tx.delete(item_key(no, device, seq));
         cx.tx.delete(mid_key(no, device, &item.mid));
     }
-    Ok(more)
+    Ok(next)
 }
 
 /// Forgets how a contact was reached for.
