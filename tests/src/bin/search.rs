@@ -192,7 +192,7 @@ fn times(runs: usize, mut run: impl FnMut() -> f64) -> Vec<f64> {
 fn row(what: &str, all: Vec<f64>) {
     let at = |share: f64| all[((all.len() - 1) as f64 * share) as usize];
     println!(
-        "{what}: p50 {:.1} ms, p95 {:.1} ms, least {:.1} ms, most {:.1} ms",
+        "{what}: p50 {:.2} ms, p95 {:.2} ms, least {:.2} ms, most {:.2} ms",
         at(0.5),
         at(0.95),
         at(0.0),
