@@ -55,6 +55,8 @@ pub enum Key<'a> {
     Is(&'a str),
     /// None: doing it twice changes nothing.
     None,
+    /// None, and it is not sent again: whether it was done is for the user to look up.
+    Once,
 }
 
 /// A request that may be sent again, because it names its key or changes nothing.
@@ -138,7 +140,7 @@ impl Client {
         self.ask(&wish).await
     }
 
-    /// Has something done. Sent again, once, if the connection breaks.
+    /// Has something done. Sent again, once, if the connection breaks, except under [`Key::Once`].
     ///
     /// # Errors
     /// [`CliError`] if the node is not there or refuses.
@@ -149,13 +151,14 @@ impl Client {
         key: Key<'_>,
     ) -> Result<T, CliError> {
         let fresh;
+        let once = matches!(key, Key::Once);
         let key = match key {
             Key::Is(key) => Some(key),
             Key::Fresh => {
                 fresh = random_key()?;
                 Some(fresh.as_str())
             }
-            Key::None => None,
+            Key::None | Key::Once => None,
         };
         let body = serde_json::to_vec(body)
             .map_err(|error| CliError::failed("internal", error.to_string()))?;
@@ -164,6 +167,24 @@ impl Client {
             path,
             body: body.into(),
             key,
+        };
+        if once {
+            return self.answer(&wish).await?;
+        }
+        self.ask(&wish).await
+    }
+
+    /// Has something taken away. Sent again, once, if the connection breaks.
+    ///
+    /// # Errors
+    /// [`CliError`] if the node is not there or refuses.
+    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
+        let key = random_key()?;
+        let wish = Wish {
+            method: Method::DELETE,
+            path,
+            body: Bytes::new(),
+            key: Some(&key),
         };
         self.ask(&wish).await
     }
@@ -183,20 +204,6 @@ impl Client {
             method: Method::PUT,
             path,
             body: body.into(),
-            key: None,
-        };
-        self.ask(&wish).await
-    }
-
-    /// Takes something away. Sent again, once, if the connection breaks.
-    ///
-    /// # Errors
-    /// [`CliError`] if the node is not there or refuses.
-    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
-        let wish = Wish {
-            method: Method::DELETE,
-            path,
-            body: Bytes::new(),
             key: None,
         };
         self.ask(&wish).await

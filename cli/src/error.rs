@@ -119,7 +119,7 @@ impl CliError {
         let kind = match problem.status {
             400 | 405 | 415 | 422 => Kind::Usage,
             401 => Kind::Unauthorised,
-            403 | 413 => Kind::Policy,
+            403 | 413 | 429 => Kind::Policy,
             404 => Kind::NotFound,
             408 | 504 => Kind::Timeout,
             409 => Kind::Conflict,
@@ -197,6 +197,7 @@ mod tests {
             (410, 1),
             (413, 8),
             (422, 2),
+            (429, 8),
             (500, 1),
             (503, 5),
             (504, 6),

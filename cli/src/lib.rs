@@ -14,6 +14,7 @@ mod secret;
 pub mod settings;
 pub mod show;
 pub mod sse;
+mod sure;
 pub mod text;
 pub mod when;
 
@@ -25,6 +26,10 @@ use error::CliError;
 use out::Out;
 use std::ffi::OsString;
 use std::process::ExitCode;
+
+/// A node allocates many small rows on one thread and frees them on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Runs one command line, program name first, and says how it ended.
 pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {

@@ -93,6 +93,13 @@ impl Out {
         }
     }
 
+    /// How far something is: stderr, also in JSON mode; none with `--quiet`.
+    pub fn progress(self, line: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr().lock(), "{line}");
+        }
+    }
+
     /// A narration: stdout, or stderr in JSON mode; none with `--quiet`.
     ///
     /// # Errors

@@ -164,6 +164,7 @@ pub fn event(event: &Event, now: &Zoned, out: Out) -> String {
         Change::Reach { contact, reach } => {
             format!("{at}  {} is {}", text::line(contact), reach_words(*reach))
         }
+        Change::Removed { name, .. } => format!("{at}  {} was removed", text::line(name)),
         Change::Notice { contact, text, .. } => match contact {
             Some(contact) => format!("{at}  about {}: {}", text::line(contact), text::line(text)),
             None => format!("{at}  {}", text::line(text)),

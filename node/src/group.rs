@@ -2,6 +2,7 @@
 //! with one flush, and only then takes effect outside.
 
 use crate::clock::{Clock, forward_ms};
+use crate::compacting::Compactor;
 use crate::deferred::Deferred;
 use crate::dice::{self, Dice};
 use crate::disk::{DiskStatus, Watermark};
@@ -12,11 +13,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use waxwing_protocol::id::Peer;
 use waxwing_protocol::input::{Input, Moment, Settings};
 use waxwing_protocol::output::Output;
-use waxwing_protocol::store::{Batch, MemoryStore, Read, StoreError, Tx};
+use waxwing_protocol::store::{Batch, Read, StoreError, Tx};
 use waxwing_protocol::time::{Millis, secs};
 
 /// Inputs of one group.
@@ -44,6 +45,8 @@ const UNDELIVERED_MAX: usize = 4_096;
 const LOOK_MS: Millis = 2_000;
 /// Time between asking the store for housekeeping.
 const MAINTAIN_MS: Millis = 60_000;
+/// Time between looks at a copy of the database that is under way.
+const COPY_MS: Millis = 20;
 /// The thread wakes up this often when nothing happens.
 const IDLE_MS: Millis = 30_000;
 
@@ -100,6 +103,7 @@ struct Group {
     outputs: Vec<Output>,
     replies: BTreeMap<u64, Reply>,
     queries: Vec<QueryFn>,
+    compact: Vec<oneshot::Sender<()>>,
     /// Inputs that must not be lost if the disk turns out to be full.
     links: Deferred,
     asks: usize,
@@ -114,6 +118,7 @@ pub(crate) struct Core {
     pub(crate) reopen: Box<dyn FnMut() -> Result<Box<dyn Disk>, String> + Send>,
     pub(crate) world: World,
     pub(crate) disk: Watermark,
+    pub(crate) compactor: Compactor,
     pub(crate) disk_out: watch::Sender<DiskStatus>,
     pub(crate) timer: Runtime,
     pub(crate) looked_ms: Option<Millis>,
@@ -154,7 +159,11 @@ impl Core {
             Err(mpsc::error::TryRecvError::Empty) => {}
         }
         let read_only = self.disk.status().read_only;
-        let idle_ms = if read_only { LOOK_MS } else { IDLE_MS };
+        let idle_ms = match (self.compactor.is_running(), read_only) {
+            (true, _) => COPY_MS,
+            (false, true) => LOOK_MS,
+            (false, false) => IDLE_MS,
+        };
         let wait_ms = match world.next_wake {
             Some(at) if world.started && !read_only => {
                 at.saturating_sub(world.clock.now()).min(idle_ms)
@@ -183,6 +192,7 @@ impl Core {
         let (mut group, batch) = collected.map_err(|error| fatal(&error))?;
         let queries = std::mem::take(&mut group.queries);
         let stop = group.stop;
+        let compact = std::mem::take(&mut group.compact);
         let wrote = !batch.is_empty();
         let applied = if wrote {
             self.store.apply(batch)
@@ -210,6 +220,11 @@ impl Core {
                 tracing::error!("a query met a bug");
             }
         }
+        for reply in compact {
+            self.compact()?;
+            // Whoever asked may have gone.
+            let _ = reply.send(());
+        }
         Ok(stop)
     }
 
@@ -229,19 +244,12 @@ impl Core {
     }
 
     /// The disk had no room for a batch: releases the reserve and goes on reading.
-    fn ran_out(&mut self) -> Result<(), Ended> {
+    pub(crate) fn ran_out(&mut self) -> Result<(), Ended> {
         tracing::warn!("the disk is full: reading works, writing is refused");
         // sled fails for good once it failed; what it acknowledged is there when opened anew.
-        drop(std::mem::replace(
-            &mut self.store,
-            Box::new(MemoryStore::default()),
-        ));
+        self.close();
         self.disk.ran_out();
-        self.store = (self.reopen)().map_err(|why| {
-            Ended::Failed(format!(
-                "the disk is full and the store does not open again: {why}"
-            ))
-        })?;
+        self.open("the disk is full and the store does not open again")?;
         self.publish();
         Ok(())
     }
@@ -252,6 +260,7 @@ impl Core {
 
     /// Looks at the disk and the store from time to time. True if there is more to do at once.
     fn housekeeping(&mut self) -> Result<bool, Ended> {
+        self.look_at_copy()?;
         let now_ms = forward_ms();
         let since = |at: Option<Millis>| at.map_or(Millis::MAX, |at| now_ms.saturating_sub(at));
         if since(self.looked_ms) >= LOOK_MS {
@@ -293,7 +302,7 @@ impl Core {
     }
 }
 
-fn fatal(error: &StoreError) -> Ended {
+pub(crate) fn fatal(error: &StoreError) -> Ended {
     Ended::Failed(error.to_string())
 }
 
@@ -370,6 +379,9 @@ fn take(
             handle(tx, world, group, input)?;
         }
         Ask::Query(query) => group.queries.push(query),
+        // Without an answer it is refused.
+        Ask::Compact(_) if read_only => {}
+        Ask::Compact(reply) => group.compact.push(reply),
         Ask::Network(network) => world.network = Some(network),
         Ask::Stop => group.stop = true,
     }

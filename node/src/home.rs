@@ -11,6 +11,7 @@
 //! | `ports` | the ports drawn at the first start |
 //! | `clock` | what the clocks said when the node last started or ended |
 //! | `api-token` | the local API's bearer token |
+//! | `api-tokens` | what is known of programs' tokens, sealed |
 //! | `api.sock` | the local API's socket |
 //! | `config.toml` | what the user set; read by the command line, never written |
 

@@ -8,6 +8,7 @@
 
 pub mod api;
 mod clock;
+mod compacting;
 pub mod config;
 mod deferred;
 mod dice;
@@ -27,7 +28,9 @@ pub mod passphrase;
 mod perform;
 pub mod runtime;
 pub mod store;
+mod tokens;
 
+pub use compacting::Compaction;
 pub use disk::{DiskStatus, FREE_MIN_BYTES};
 pub use harden::harden;
 pub use keyfile::Kept;

@@ -4,7 +4,7 @@
 //! under the device's key, then the first input of the run, and the local API last: whoever reaches
 //! it finds a node that works.
 
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::disk::Watermark;
 use crate::home::{Home, HomeError};
@@ -12,6 +12,7 @@ use crate::keyfile;
 use crate::outside::Outside;
 use crate::runtime::{Ended, Engine, EngineError, EngineHandle, Setup};
 use crate::store::{Disk, Place, SledStore};
+use crate::tokens::Tokens;
 use std::io;
 use waxwing_protocol::engine;
 use waxwing_protocol::id::peer_to_text;
@@ -131,10 +132,10 @@ impl Node {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let opening = config.clone();
         let opened = tokio::task::spawn_blocking(move || open(&opening)).await;
-        let (home, setup) =
+        let (home, setup, tokens) =
             opened.map_err(|_| StartError::Store("opening the home met a bug".into()))??;
         let engine = Engine::spawn(setup).map_err(StartError::Home)?;
-        match surround(&home, &config, &engine.handle).await {
+        match surround(&home, &config, &engine.handle, tokens).await {
             Ok((outside, me)) => {
                 clock::mark(home.root());
                 Ok(Self {
@@ -200,7 +201,7 @@ impl Node {
 }
 
 /// Opens home and store. Blocks: a passphrase is stretched on purpose.
-fn open(config: &Config) -> Result<(Home, Setup), StartError> {
+fn open(config: &Config) -> Result<(Home, Setup, Tokens), StartError> {
     let passphrase = match &config.passphrase_file {
         Some(path) => Some(keyfile::passphrase(path).map_err(StartError::PassphraseFile)?),
         None => None,
@@ -215,6 +216,10 @@ fn open(config: &Config) -> Result<(Home, Setup), StartError> {
     );
     disk.look(None).map_err(StartError::Home)?;
     let store = open_store(&home, &place, &mut disk)?;
+    let clock = Clock::start();
+    let now = Box::new(move || clock.now());
+    let tokens = Tokens::open(home.path("api-tokens"), &place.data_key, now);
+    let tokens = tokens.map_err(StartError::Home)?;
     let again = home.clone();
     let setup = Setup {
         store: Box::new(store),
@@ -227,7 +232,7 @@ fn open(config: &Config) -> Result<(Home, Setup), StartError> {
         door: engine::handle,
         keep: Box::new(home.clone()),
     };
-    Ok((home, setup))
+    Ok((home, setup, tokens))
 }
 
 /// Opens the store. On a full disk even that needs room: the reserve gives it.
@@ -250,6 +255,7 @@ async fn surround(
     home: &Home,
     config: &Config,
     handle: &EngineHandle,
+    tokens: Tokens,
 ) -> Result<(Outside, Me), StartError> {
     let me = account(config, handle).await?;
     let seed = handle
@@ -263,7 +269,7 @@ async fn surround(
     let served = match handle.input(start).await {
         Ok(()) => {
             outside.open();
-            outside.api(home, config, handle).await
+            outside.api(home, config, handle, tokens).await
         }
         Err(error) => Err(error.into()),
     };

@@ -7,6 +7,7 @@ use crate::home::Home;
 use crate::net::{self, Net, NetConfig, Ports, Profile};
 use crate::node::StartError;
 use crate::runtime::{EngineHandle, Network};
+use crate::tokens::Tokens;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -67,6 +68,7 @@ impl Outside {
         home: &Home,
         config: &Config,
         handle: &EngineHandle,
+        tokens: Tokens,
     ) -> Result<(), StartError> {
         let token = home.api_token()?;
         let settings = ApiConfig {
@@ -82,6 +84,7 @@ impl Outside {
             },
             disk: Some(probe(handle)),
             end: Arc::clone(&self.end),
+            tokens: Arc::new(tokens),
         };
         let server = api::serve(settings, state)
             .await

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 /// A passphrase; erased from memory when it goes.
-pub struct Passphrase(keyfile::Passphrase);
+pub struct Passphrase(pub(crate) keyfile::Passphrase);
 
 impl Passphrase {
     /// The first line of a file, which has at most 4096 bytes.

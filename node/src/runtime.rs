@@ -2,6 +2,7 @@
 //! store, and bounded channels between.
 
 use crate::clock::Clock;
+use crate::compacting::{Compaction, Compactor};
 use crate::disk::{DiskStatus, Watermark};
 use crate::group::{Core, World};
 use crate::store::Disk;
@@ -60,6 +61,8 @@ pub enum Ask {
     },
     /// A read.
     Query(QueryFn),
+    /// Compact the database; answered when that has begun.
+    Compact(oneshot::Sender<()>),
     /// From now on, this is the network.
     Network(Box<dyn Network>),
     /// End, once everything asked before is done.
@@ -86,13 +89,20 @@ pub struct EngineHandle {
     asks: mpsc::Sender<Ask>,
     cursor: watch::Receiver<u64>,
     disk: watch::Receiver<DiskStatus>,
+    compaction: watch::Receiver<Compaction>,
 }
 
 impl EngineHandle {
     /// A handle from its parts, with a disk that never fills.
     pub fn new(asks: mpsc::Sender<Ask>, cursor: watch::Receiver<u64>) -> Self {
         let (_, disk) = watch::channel(DiskStatus::default());
-        Self { asks, cursor, disk }
+        let (_, compaction) = watch::channel(Compaction::default());
+        Self {
+            asks,
+            cursor,
+            disk,
+            compaction,
+        }
     }
 
     /// Runs a command and waits until its effect is durable.
@@ -149,6 +159,28 @@ impl EngineHandle {
         *self.disk.borrow()
     }
 
+    /// Begins to compact the database, unless that is under way.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the engine is gone or cannot write.
+    pub async fn compact(&self) -> Result<Compaction, EngineError> {
+        let (reply, begun) = oneshot::channel();
+        self.ask(Ask::Compact(reply)).await?;
+        begun.await.map_err(|_| {
+            if self.disk().read_only {
+                EngineError::ReadOnly
+            } else {
+                EngineError::Gone
+            }
+        })?;
+        Ok(self.compaction())
+    }
+
+    /// How the compaction of the database stands, or the last one of this run ended.
+    pub fn compaction(&self) -> Compaction {
+        self.compaction.borrow().clone()
+    }
+
     /// Gives the engine a network, in place of the one before.
     pub(crate) async fn attach(&self, network: Box<dyn Network>) -> Result<(), EngineError> {
         self.ask(Ask::Network(network)).await
@@ -202,6 +234,7 @@ impl Engine {
         let (asks, asked) = mpsc::channel(ASKS_MAX);
         let (cursor_out, cursor) = watch::channel(0);
         let (disk_out, disk) = watch::channel(setup.disk.status());
+        let (compaction_out, compaction) = watch::channel(Compaction::default());
         let (ended_out, ended) = watch::channel(None);
         let keep = setup.keep;
         let mut core = Core {
@@ -215,6 +248,7 @@ impl Engine {
                 setup.door,
             ),
             disk: setup.disk,
+            compactor: Compactor::new(compaction_out),
             disk_out,
             timer,
             looked_ms: None,
@@ -235,7 +269,12 @@ impl Engine {
             .name("engine".into())
             .stack_size(STACK_BYTES)
             .spawn(run)?;
-        let handle = EngineHandle { asks, cursor, disk };
+        let handle = EngineHandle {
+            asks,
+            cursor,
+            disk,
+            compaction,
+        };
         Ok(Self {
             handle,
             ended,

@@ -92,6 +92,30 @@ pub enum Job {
         #[n(0)]
         bundle: B32,
     },
+    /// Erase more of a history.
+    #[n(15)]
+    Clear {
+        /// Whose.
+        #[n(0)]
+        no: ContactNo,
+    },
+    /// Erase more of what is stored of a contact that was removed.
+    #[n(13)]
+    Remove {
+        /// Its number.
+        #[n(0)]
+        no: ContactNo,
+        /// Its devices whose outboxes may not be empty yet.
+        #[n(1)]
+        devices: Vec<DeviceId>,
+    },
+    /// Erase what a session that is gone remembers.
+    #[n(14)]
+    ForgetSession {
+        /// Which.
+        #[n(0)]
+        session: SessionId,
+    },
     /// A contact is no longer muted.
     #[n(11)]
     Unmute {

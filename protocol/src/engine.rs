@@ -8,6 +8,7 @@ mod arrival;
 mod commands;
 mod contacts;
 mod draft;
+mod erase;
 mod handshake;
 mod import;
 mod invites;
@@ -149,6 +150,9 @@ fn wake(cx: &mut Cx<'_, '_, '_>) -> Result<(), StoreError> {
             Job::Upkeep => upkeep::hourly(cx, set)?,
             Job::Sweep { from } => upkeep::sweep(cx, from)?,
             Job::SweepSession { session, from } => upkeep::sweep_session(cx, &session, from)?,
+            Job::Clear { no } => erase::more(cx, no)?,
+            Job::Remove { no, devices } => erase::more_of_removed(cx, no, devices)?,
+            Job::ForgetSession { session } => upkeep::forget_session(cx, &session)?,
             Job::Unmute { no } => contacts::unmute(cx, no)?,
             Job::Forget { no, order } => amend::forget(cx, no, &order)?,
             Job::Expire { no, order } => timers::expire(cx, no, &order)?,

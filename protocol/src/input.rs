@@ -286,6 +286,20 @@ pub enum Command {
         #[n(1)]
         mute: Mute,
     },
+    /// Erase the history with a contact in this home. What still waits for delivery stays.
+    #[n(18)]
+    Clear {
+        /// Whose.
+        #[n(0)]
+        name: String,
+    },
+    /// Forget a contact altogether. It is a stranger from then on, and not told.
+    #[n(17)]
+    Remove {
+        /// Whom.
+        #[n(0)]
+        name: String,
+    },
     /// Mark a contact as verified, or take the mark back.
     #[n(13)]
     Verify {

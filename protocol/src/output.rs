@@ -104,6 +104,16 @@ pub enum Answer {
         #[n(0)]
         count: u64,
     },
+    /// A contact was removed.
+    #[n(7)]
+    Removed {
+        /// The petname it had.
+        #[n(0)]
+        name: String,
+        /// `wax1…`
+        #[n(1)]
+        address: String,
+    },
     /// What came of messages that were to be taken in.
     #[n(10)]
     Imported {

@@ -143,7 +143,8 @@ fn strangers_letters_leave_no_trace() {
             let at = dice.below(bent.len() as u64) as usize;
             bent[at] ^= 1 << dice.below(8);
             let out = pair.b.hear(stranger, bent);
-            assert!(penalty(&out) == 10 && sent(&out).is_empty());
+            // A bent session id is that of no session, as a removed contact's would be.
+            assert!(matches!(penalty(&out), 2 | 10) && sent(&out).is_empty());
             assert!(pair.b.rows() == before);
         }
         // The whole letter again is a duplicate, from whomever it comes.
@@ -165,7 +166,7 @@ fn strangers_letters_leave_no_trace() {
         b"x",
     );
     let bytes = Frame::Letter(unknown).to_bytes();
-    assert_eq!(penalty(&pair.b.hear(stranger, bytes)), 10);
+    assert_eq!(penalty(&pair.b.hear(stranger, bytes)), 2);
     assert!(pair.b.rows() == before);
 }
 

@@ -65,6 +65,7 @@ impl World {
         let mut broken = Vec::new();
         self.check_answers(&mut broken);
         self.check_contacts(&views, &mut broken);
+        self.check_names(&views, &mut broken);
         self.check_texts(&views, &mut broken);
         self.check_lists(&views, &mut broken);
         self.check_pairs(&views, &mut broken);
@@ -119,6 +120,16 @@ impl World {
         }
     }
 
+    /// Whoever was given a name keeps it.
+    fn check_names(&self, views: &[View], broken: &mut Vec<Broken>) {
+        for ((who, other), name) in &self.model.named {
+            let shown = views[*who].contacts.get(other).map(|c| &c.name);
+            if shown.is_some_and(|shown| shown != name) {
+                broken.push(("misnamed", *who, format!("{shown:?} is not {name}")));
+            }
+        }
+    }
+
     /// Nothing acknowledged is lost, and both sides say the same of it.
     fn check_texts(&self, views: &[View], broken: &mut Vec<Broken>) {
         for (id, sent) in &self.model.sent {
@@ -138,6 +149,11 @@ impl World {
             );
             let theirs = find(sent.to, sent.from);
             let mine = find(sent.from, sent.to);
+            for (who, seen) in [(sent.from, mine), (sent.to, theirs)] {
+                if seen.is_some() && self.model.erased.contains(&(who, *id)) {
+                    broken.push(("uncleared", who, format!("{about} was erased and is there")));
+                }
+            }
             if self.model.deleted.contains(id) {
                 self.check_deleted(sent, [mine, theirs], &about, broken);
                 continue;
@@ -152,6 +168,7 @@ impl World {
             };
             let must = |who| self.fate(id, sent, who) == Fate::Shown;
             match theirs {
+                None if self.model.cleared.contains(&(sent.to, *id)) => {}
                 None if !must(sent.to) => {}
                 None => broken.push(("lost", sent.to, format!("{about} is not there"))),
                 Some(seen) => {
@@ -166,6 +183,7 @@ impl World {
                 }
             }
             match mine {
+                None if self.model.cleared.contains(&(sent.from, *id)) => {}
                 None if !must(sent.from) => {}
                 None => broken.push(("lost_here", sent.from, format!("{about} is not there"))),
                 Some(mine) => {
@@ -316,7 +334,10 @@ impl World {
             let (a, b) = (sent.from, sent.to);
             let rolled = |who| self.model.rolled.contains(&who);
             let deleted = self.model.deleted.contains(id);
-            if sent.excused || deleted || !self.model.bound(a, b) || rolled(a) || rolled(b) {
+            let cleared = |who| self.model.cleared.contains(&(who, *id));
+            let cleared = cleared(a) || cleared(b);
+            let known = sent.excused || deleted || cleared || rolled(a) || rolled(b);
+            if known || !self.model.bound(a, b) {
                 continue;
             }
             let find = |who: Who, other: Who| {

@@ -111,7 +111,7 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
 
 /// An open stream of server-sent events.
 pub struct Events {
-    lines: io::Lines<BufReader<UnixStream>>,
+    lines: io::Lines<BufReader<Box<dyn Read + Send>>>,
 }
 
 impl Events {
@@ -125,6 +125,29 @@ impl Events {
         let after = after.to_string();
         let headers = [("Accept", "text/event-stream"), ("Last-Event-ID", &after)];
         stream.write_all(&request("GET", "/v1/events", &headers, b""))?;
+        Self::begin(Box::new(stream))
+    }
+
+    /// The same at the node's port, under a token.
+    ///
+    /// # Errors
+    /// If the node is not there or refuses.
+    pub fn open_as(
+        token: &str,
+        addr: SocketAddr,
+        after: u64,
+        silence: Duration,
+    ) -> io::Result<Self> {
+        let mut stream = at_port(addr)?;
+        stream.set_read_timeout(Some(silence))?;
+        let (host, bearer) = (addr.to_string(), format!("Bearer {token}"));
+        let headers = [("Host", host.as_str()), ("Authorization", &bearer)];
+        let path = format!("/v1/events?after={after}");
+        stream.write_all(&request("GET", &path, &headers, b""))?;
+        Self::begin(Box::new(stream))
+    }
+
+    fn begin(stream: Box<dyn Read + Send>) -> io::Result<Self> {
         let mut lines = BufReader::new(stream).lines();
         let status = lines.next().transpose()?.unwrap_or_default();
         if status.split(' ').nth(1) != Some("200") {

@@ -5,11 +5,12 @@
 use crate::person::{Then, Who, Wish};
 use crate::report::stamp;
 use crate::step::Step;
+use crate::watch::Watch;
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use waxwing_protocol::id::Mid;
 use waxwing_protocol::input::{Command, Input};
-use waxwing_protocol::output::{Answer, ContactState, Refusal};
+use waxwing_protocol::output::{Answer, ContactState, Refusal, State};
 use waxwing_protocol::time::Millis;
 
 /// Two people, the smaller first.
@@ -115,6 +116,12 @@ pub struct Model {
     pub rolled: BTreeSet<Who>,
     /// Commands that were refused: code and how often.
     pub refused: BTreeMap<String, u64>,
+    /// Messages that may be missing with somebody: they erased the history.
+    pub cleared: BTreeSet<(Who, Mid)>,
+    /// Those of them that must be missing.
+    pub erased: BTreeSet<(Who, Mid)>,
+    /// Names that people gave to each other.
+    pub named: BTreeMap<(Who, Who), String>,
 }
 
 impl Model {
@@ -136,11 +143,32 @@ impl Model {
             (Command::React { to: of, .. } | Command::Delete { of }, _) => {
                 *self.said_of.entry(*of).or_default() += 1;
             }
-            (Command::Block { .. } | Command::Decline { .. }, Some(other)) => {
+            (
+                Command::Block { .. } | Command::Decline { .. } | Command::Remove { .. },
+                Some(other),
+            ) => {
                 self.severed.insert(pair(who, other));
             }
             _ => {}
         }
+    }
+
+    /// What a clear that is given now must erase: their messages that came, and one's own that were
+    /// delivered and of which nothing more was said.
+    pub(crate) fn to_be_erased(&self, watch: &Watch, who: Who, other: Who) -> BTreeSet<Mid> {
+        let theirs = self.arrived.keys().filter(|(to, _)| *to == who);
+        let theirs = theirs.filter(|key| watch.with.get(key) == Some(&other));
+        let theirs = theirs.map(|(_, mid)| *mid);
+        let mine = self.sent.iter().filter(|(mid, sent)| {
+            let state = watch.states.get(&(who, **mid));
+            sent.from == who
+                && sent.to == other
+                && state.is_some_and(|state| *state >= State::Delivered)
+                && !self.said_of.contains_key(mid)
+        });
+        let from = |mid: &Mid| self.sent.get(mid).map(|sent| sent.from);
+        let theirs = theirs.filter(|mid| from(mid) != Some(who));
+        theirs.chain(mine.map(|(mid, _)| *mid)).collect()
     }
 
     /// How often somebody asked for a text to be sent.
@@ -269,8 +297,40 @@ impl World {
             (Command::MarkRead { .. }, Answer::Marked { .. }, Some(of)) => {
                 self.has_read(who, of, wish.doubtful);
             }
+            (Command::Clear { .. }, Answer::Contact { .. }, Some(of)) => {
+                self.has_cleared(who, of, &wish.before);
+            }
+            (Command::Remove { .. }, Answer::Removed { .. }, Some(of)) => {
+                // Whatever comes of them from now on comes to somebody new.
+                let watch = &mut self.watch;
+                let theirs = |key: &(Who, Mid)| key.0 == who && watch.with.get(key) == Some(&of);
+                watch.shown.retain(|key, _| !theirs(key));
+                self.model.arrived.retain(|key, _| !theirs(key));
+                self.model.named.remove(&(who, of));
+            }
+            (Command::NameContact { new, .. }, Answer::Contact { .. }, Some(of)) => {
+                if wish.doubtful {
+                    self.model.named.remove(&(who, of));
+                } else {
+                    self.model.named.insert((who, of), new.clone());
+                }
+            }
             _ => {}
         }
+    }
+
+    /// The history with somebody is erased: what was there when that was asked for, and perhaps what
+    /// came before the answer.
+    fn has_cleared(&mut self, who: Who, of: Who, before: &BTreeSet<Mid>) {
+        let model = &mut self.model;
+        model.erased.extend(before.iter().map(|mid| (who, *mid)));
+        let arrived = model.arrived.keys().filter(|(to, _)| *to == who);
+        let with = arrived.filter(|key| self.watch.with.get(key) == Some(&of));
+        model.cleared.extend(with.copied());
+        let sent = model.sent.iter().filter(|(_, sent)| {
+            (sent.from == who && sent.to == of) || (sent.from == of && sent.to == who)
+        });
+        model.cleared.extend(sent.map(|(mid, _)| (who, *mid)));
     }
 
     /// Everything of somebody's that had arrived is read. Whatever was read before said so then;
@@ -288,7 +348,9 @@ impl World {
         }
         let arrived = model.arrived.iter();
         let seen = arrived.filter(|((to, mid), at)| *to == who && **at < now && theirs(mid));
-        for key in seen.map(|(key, _)| *key) {
+        // What was erased unread is never read.
+        let there = seen.filter(|(key, _)| !model.cleared.contains(key));
+        for key in there.map(|(key, _)| *key) {
             if !doubtful {
                 model.read_sure.entry(key).or_insert(now);
             }
@@ -360,6 +422,9 @@ impl World {
         for ((_, by), reacted) in &mut model.reacted {
             reacted.doubtful |= *by == who;
         }
+        // What was erased since is there again.
+        model.erased.retain(|(by, _)| *by != who);
+        model.named.retain(|(by, _), _| *by != who);
         model
             .links
             .retain(|_, link| link.by != who || link.made_at < since);
@@ -390,6 +455,8 @@ fn word(command: &Command) -> &'static str {
         Command::Verify { .. } => "verify",
         Command::NameContact { .. } => "name",
         Command::Mute { .. } => "mute",
+        Command::Clear { .. } => "clear",
+        Command::Remove { .. } => "remove",
         Command::Draft { .. } | Command::SendDraft { .. } => "draft",
         Command::Import { .. } => "import",
         Command::WordsWritten => "words",

@@ -1,8 +1,8 @@
 //! One person: a disk, an engine's dice, a shell with its queue.
 
 use crate::dice::{Dice, Purpose};
-use std::collections::{BTreeMap, VecDeque};
-use waxwing_protocol::id::{AccountId, Peer};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use waxwing_protocol::id::{AccountId, Mid, Peer};
 use waxwing_protocol::input::{Command, Input, Settings};
 use waxwing_protocol::output::{Answer, Refusal};
 use waxwing_protocol::store::MemoryStore;
@@ -51,6 +51,8 @@ pub struct Wish {
     pub given: bool,
     /// The outcome was lost at least once: it may or may not have acted.
     pub doubtful: bool,
+    /// Messages that were there when it was asked to erase them.
+    pub before: BTreeSet<Mid>,
 }
 
 /// Whether a node runs.

@@ -44,7 +44,9 @@ pub fn most(table: Table, load: Load) -> u64 {
         Table::Prekey | Table::OneTime => 32 + commands,
         Table::Contact | Table::ByAccount | Table::ByName | Table::Account => devices * 2,
         Table::Draft => devices,
-        Table::Device | Table::ByPeer => devices * 2,
+        // A device and its bundle.
+        Table::Device => devices * 4,
+        Table::ByPeer => devices * 2,
         Table::Online | Table::Dial => devices,
         Table::Session => sessions,
         Table::Skipped | Table::SkippedOrder => {

@@ -4,6 +4,7 @@ use crate::dice::{Dice, Purpose};
 use crate::garbage;
 use crate::person::{CrashPoint, Power, Then, Who, Wish};
 use crate::world::{Event, World};
+use std::collections::BTreeSet;
 use waxwing_protocol::input::{Command, Input, Moment};
 use waxwing_protocol::output::Output;
 use waxwing_protocol::store::{Batch, MemoryStore, Store, StoreError, Tx};
@@ -43,12 +44,17 @@ impl World {
     pub fn command(&mut self, who: Who, command: Command, about: Option<Who>, then: Then) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
+        let before = match (&command, about) {
+            (Command::Clear { .. }, Some(of)) => self.model.to_be_erased(&self.watch, who, of),
+            _ => BTreeSet::new(),
+        };
         let wish = Wish {
             command,
             about,
             then,
             given: false,
             doubtful: false,
+            before,
         };
         self.model.wished(who, &wish);
         let input = ask(ticket, &wish);

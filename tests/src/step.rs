@@ -99,6 +99,29 @@ pub enum Step {
         /// Whose messages.
         of: Who,
     },
+    /// Give somebody a name of one's own.
+    Name {
+        /// Who names.
+        by: Who,
+        /// Whom.
+        whom: Who,
+        /// How.
+        name: String,
+    },
+    /// Erase the history with somebody.
+    Clear {
+        /// Who erases.
+        by: Who,
+        /// With whom.
+        with: Who,
+    },
+    /// Forget somebody.
+    Remove {
+        /// Who forgets.
+        by: Who,
+        /// Whom.
+        whom: Who,
+    },
     /// The power goes at the next commit; a start follows by itself.
     Crash {
         /// Whose.
@@ -247,6 +270,19 @@ impl World {
                 let name = self.petname(by, of)?;
                 let command = Command::MarkRead { name, upto: None };
                 Some(self.command(by, command, Some(of), Then::Nothing))
+            }
+            Step::Name { by, whom, name } => {
+                let (name, new) = (self.petname(by, whom)?, name);
+                let command = Command::NameContact { name, new };
+                Some(self.command(by, command, Some(whom), Then::Nothing))
+            }
+            Step::Clear { by, with } => {
+                let name = self.petname(by, with)?;
+                Some(self.command(by, Command::Clear { name }, Some(with), Then::Nothing))
+            }
+            Step::Remove { by, whom } => {
+                let name = self.petname(by, whom)?;
+                Some(self.command(by, Command::Remove { name }, Some(whom), Then::Nothing))
             }
             machine => {
                 self.act_on_machine(machine);

@@ -168,12 +168,19 @@ fn draw(world: &mut World, dice: &mut Dice, storm: &Storm, step: u32) -> Step {
         dice.index(EMOJI.len()),
     );
     match kind {
-        0..47 => say,
-        47..50 if !storm.rollback => Step::Disappear {
+        0..44 => say,
+        44..47 if !storm.rollback => Step::Disappear {
             by,
             with: other,
             secs: TIMERS_S[emoji],
         },
+        47 => Step::Name {
+            by,
+            whom: other,
+            name: format!("friend {step}"),
+        },
+        48 => Step::Clear { by, with: other },
+        49 if storm.quarrels => Step::Remove { by, whom: other },
         50..58 => Step::Read { by, of: other },
         58..66 => match known_message(world, by, pick) {
             Some(to) => Step::React {

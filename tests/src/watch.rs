@@ -41,6 +41,8 @@ pub struct Watch {
     pub states: BTreeMap<(Who, Mid), State>,
     /// How often each message appeared in the change log.
     pub shown: BTreeMap<(Who, Mid), u32>,
+    /// With whom each message was shown.
+    pub with: BTreeMap<(Who, Mid), Who>,
     /// Notices in order.
     pub notices: Vec<Notice>,
     /// Who was made to send nonsense to whom: charges for it are deserved.
@@ -85,6 +87,9 @@ impl World {
         match row.change {
             Change::Message(message) => {
                 let id = message.id;
+                if let Some(other) = self.who(&message.account) {
+                    self.watch.with.insert((who, id), other);
+                }
                 let shown = self.watch.shown.entry((who, id)).or_default();
                 *shown += 1;
                 let shown = *shown;
@@ -114,7 +119,10 @@ impl World {
                     code,
                 });
             }
-            Change::Contact(_) | Change::Request(_) | Change::Reach { .. } => {}
+            Change::Contact(_)
+            | Change::Request(_)
+            | Change::Reach { .. }
+            | Change::Removed { .. } => {}
         }
     }
 

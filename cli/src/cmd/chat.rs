@@ -376,6 +376,10 @@ impl Room<'_> {
             Change::Contact(contact) if contact.account == self.account => {
                 self.name.clone_from(&contact.name);
             }
+            Change::Removed { account, .. } if *account == self.account => {
+                let text = "this contact was removed";
+                return Err(CliError::new(Kind::NotFound, "no_such_contact", text));
+            }
             Change::Notice { contact, text, .. } if contact.as_ref() == Some(&self.name) => {
                 let at = &heard.event.at;
                 // It may have come between the subscription and the look at what was there.

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 Examples:
   waxwing config check
   waxwing config show --origin
-  waxwing config show > ~/.config/waxwing/config.toml")]
+  waxwing config show --read-receipts off    what `up` would make of that flag")]
 pub struct Args {
     #[command(subcommand)]
     wish: Wish,

@@ -3,6 +3,8 @@
 pub mod add;
 pub mod amend;
 pub mod chat;
+pub mod clear;
+pub mod compact;
 pub mod completions;
 pub mod config;
 pub mod contacts;
@@ -25,6 +27,7 @@ pub mod search;
 pub mod send;
 pub mod status;
 pub mod stop;
+pub mod token;
 pub mod up;
 pub mod verify;
 pub mod watch;
@@ -72,12 +75,14 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Block(args) => requests::block(args, context).await,
         Command::Rename(args) => keep::rename(args, context).await,
         Command::Mute(args) => keep::mute(args, context).await,
+        Command::Clear(args) => clear::run(args, context).await,
         Command::Verify(args) => verify::run(args, context).await,
         Command::Send(args) => send::run(args, context).await,
         Command::Reply(args) => send::reply(args, context).await,
         Command::React(args) => react::run(args, context).await,
         Command::Edit(args) => amend::edit(args, context).await,
         Command::Delete(args) => amend::delete(args, context).await,
+        Command::Compact(args) => compact::run(args, context).await,
         Command::Disappear(args) => disappear::run(args, context).await,
         Command::Read(args) => read::run(args, context).await,
         Command::Search(args) => search::run(args, context).await,
@@ -89,6 +94,7 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Why(args) => why::run(args, context).await,
         Command::Status(args) => status::run(args, context).await,
         Command::Stop(args) => stop::run(args, context).await,
+        Command::Token(args) => token::run(args, context).await,
         Command::LogLevel(args) => log_level::run(args, context).await,
     }
 }

@@ -102,7 +102,7 @@ fn reach(reachability: &str) -> &str {
 }
 
 /// `12 KiB`, `3.4 GiB`.
-fn bytes(count: u64) -> String {
+pub(super) fn bytes(count: u64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut unit = 0;
     let mut tenths = u128::from(count) * 10;

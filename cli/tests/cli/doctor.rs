@@ -1,5 +1,6 @@
 //! `waxwing doctor`, without a node and beside one that answers as scripted.
 
+use super::live::Live;
 use super::node::{Answer, Node};
 use super::{STATUS, run};
 use serde_json::Value;
@@ -105,4 +106,24 @@ fn a_node_that_does_not_answer_is_a_failure() {
     let (code, out, _) = run(node.home(), &["doctor", "--json"]);
     assert_eq!(code, 1);
     assert_eq!(state(&checks(&out), "node"), "fail");
+}
+
+#[test]
+fn a_real_node_is_well_while_it_runs_and_after() {
+    let mut live = Live::start(&[]);
+    let (code, found, err) = live.ask(&["doctor"]);
+    assert_eq!((code, err.as_str()), (0, ""), "{found:?}");
+    for name in [
+        "settings", "node", "version", "token", "clock", "home", "schema", "data_key", "ports",
+        "contacts",
+    ] {
+        assert_eq!(state(&found, name), "ok", "{found:?}");
+    }
+    // It listens on loopback alone.
+    assert_eq!(state(&found, "reachability"), "warn");
+    assert_eq!(live.ask(&["stop"]).0, 0);
+    assert_eq!(live.ended().0, 0);
+    let (code, found, _) = live.ask(&["doctor"]);
+    assert_eq!((code, state(&found, "node")), (0, "warn"));
+    assert_eq!(state(&found, "lock"), "ok");
 }

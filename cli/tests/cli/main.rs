@@ -98,7 +98,7 @@ fn message(id: &str, mine: bool, state: &str, text: &str) -> String {
 
 fn contact(unread: u64) -> String {
     format!(
-        r#"{{"name":"bob","account":"wax1b","state":"connected","verified":false,"verify_again":false,"muted":false,"muted_until":null,"reach":"direct","last_seen":null,"unread":{unread},"peer":null,"draft":null}}"#
+        r#"{{"name":"bob","account":"wax1b","state":"connected","verified":false,"verify_again":false,"muted":false,"muted_until":null,"clearing":false,"reach":"direct","last_seen":null,"unread":{unread},"peer":null,"draft":null}}"#
     )
 }
 

@@ -1,6 +1,7 @@
 //! From the engine's views to the JSON objects. Pure functions.
 
 use super::model;
+use crate::compacting::Compaction;
 use jiff::Timestamp;
 use libp2p::identity::{PublicKey, ed25519};
 use std::net::IpAddr;
@@ -90,6 +91,7 @@ pub fn contact(view: ContactView) -> model::Contact {
         verify_again: view.doubted,
         muted: view.muted,
         muted_until: view.muted_until.map(rfc3339),
+        clearing: view.clearing,
         reach: reach(view.reach),
         last_seen: view.last_seen.map(rfc3339),
         unread: view.unread,
@@ -187,6 +189,10 @@ pub fn event(view: ChangeView) -> model::Event {
             contact,
             reach: reach(how),
         },
+        Change::Removed { name, address, .. } => model::Change::Removed {
+            name,
+            account: address,
+        },
         Change::Notice {
             contact,
             code,
@@ -263,6 +269,17 @@ pub fn invite(answer: Answer) -> Option<model::Invite> {
     }
 }
 
+/// Who was removed, if the answer says so.
+pub fn removed(answer: Answer) -> Option<model::Removed> {
+    match answer {
+        Answer::Removed { name, address } => Some(model::Removed {
+            name,
+            account: address,
+        }),
+        _ => None,
+    }
+}
+
 /// A message that was sent, if the answer is one.
 pub fn sent(answer: Answer) -> Option<model::Sent> {
     match answer {
@@ -279,6 +296,18 @@ pub fn marked(answer: Answer) -> Option<model::Marked> {
     match answer {
         Answer::Marked { count } => Some(model::Marked { count }),
         _ => None,
+    }
+}
+
+/// How a compaction stands.
+pub fn compaction(state: Compaction) -> model::Compaction {
+    model::Compaction {
+        running: state.running,
+        rows: state.rows,
+        before_bytes: state.before_bytes,
+        after_bytes: state.after_bytes,
+        took_ms: state.took_ms,
+        failed: state.failed,
     }
 }
 

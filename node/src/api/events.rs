@@ -1,5 +1,6 @@
 //! `GET /v1/events`: the change log as server-sent events.
 
+use super::caller::Caller;
 use super::convert;
 use super::extract::Params;
 use super::problem::Fault;
@@ -8,16 +9,15 @@ use super::table::Resync;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
-use futures::Stream;
-use futures::stream;
+use futures::{Stream, StreamExt, stream};
 use serde::Deserialize;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use utoipa::IntoParams;
-use waxwing_protocol::query::{self, ChangeView, Changes};
+use waxwing_protocol::query::{self, Change, ChangeView, Changes};
 
 /// Rows read at once: enough to catch up fast, few enough that a query stays short.
 const PAGE_ROWS: usize = 128;
@@ -47,7 +47,8 @@ pub(super) struct After {
     responses(
         (
             status = 200,
-            description = "A stream that does not end by itself. Each event has `id` (its cursor), `event` \
+            description = "A stream that does not end by itself. It begins with a bare `id`, the cursor that \
+                it goes on from. Each event has `id` (its cursor), `event` \
                 (its kind) and one line of `data`, which is an `Event`; a comment comes every 15 seconds. \
                 An event `resync` with the data `{}` ends a stream that the log no longer reaches.",
             body = String,
@@ -58,6 +59,7 @@ pub(super) struct After {
 )]
 pub(super) async fn events(
     State(shared): State<Arc<Shared>>,
+    caller: Caller,
     headers: HeaderMap,
     Params(after): Params<After>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Fault> {
@@ -70,7 +72,18 @@ pub(super) async fn events(
     if from > newest {
         return Err(resync());
     }
+    let (ended, slot) = match &caller {
+        Caller::Owner => (None, None),
+        Caller::Program(program) => {
+            let slot = Arc::clone(&program.token.streams).try_acquire_owned();
+            let slot = slot.map_err(|_| too_many())?;
+            (Some(program.token.ended()), Some(slot))
+        }
+    };
     let feed = Feed {
+        caller,
+        revoked: ended,
+        _slot: slot,
         // Subscribed before the first page is read: a change in between is not missed.
         cursor: shared.handle.cursor(),
         stop: shared.stop.clone(),
@@ -83,11 +96,15 @@ pub(super) async fn events(
     if !feed.fill().await? {
         return Err(resync());
     }
+    // An id without data is no event, but every client notes it: it can go on from here even if
+    // nothing comes before it breaks off.
+    let place = Event::default().id(from.to_string());
+    let place = stream::once(std::future::ready(Ok(place)));
     let stream = stream::unfold(feed, |mut feed| async move {
         let event = feed.next().await?;
         Some((Ok(event), feed))
     });
-    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+    Ok(Sse::new(place.chain(stream)).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
@@ -112,8 +129,17 @@ fn resync() -> Fault {
     .hint("read what you need anew and go on from the cursor of `status`")
 }
 
+fn too_many() -> Fault {
+    let detail = "This token has too many event streams open.";
+    Fault::too_many("too_many_streams", detail, 0).hint("close one of them first")
+}
+
 /// One client's place in the change log.
 struct Feed {
+    caller: Caller,
+    /// Becomes true when the program's token ends.
+    revoked: Option<watch::Receiver<bool>>,
+    _slot: Option<OwnedSemaphorePermit>,
     shared: Arc<Shared>,
     cursor: watch::Receiver<u64>,
     stop: watch::Receiver<bool>,
@@ -128,18 +154,30 @@ impl Feed {
         // Marked as seen before reading: what comes later wakes us again.
         let newest = *self.cursor.borrow_and_update();
         let after = self.after;
-        let page = self
+        let only = self.caller.only();
+        let (page, contact) = self
             .shared
             .handle
-            .query(move |store| query::changes(store, after, PAGE_ROWS))
+            .query(move |store| {
+                let page = query::changes(store, after, PAGE_ROWS)?;
+                let name = only.map(|account| query::contact_of(store, &account));
+                Ok((page, name.transpose()?))
+            })
             .await?;
         match page {
-            Changes::Rows(rows) => {
+            Changes::Rows(mut rows) => {
                 match rows.last() {
                     Some(last) => self.after = last.cursor,
                     // Changes whose objects are gone by now have no view: a whole page of them is
                     // passed over. One cursor has one row at most, so none of another kind is.
                     None => self.after = newest.min(after + PAGE_SPAN).max(after),
+                }
+                if let (Some(contact), Some(only)) = (contact, only) {
+                    let name = contact.map(|contact| contact.name);
+                    rows.retain(|row| match &row.change {
+                        Change::Removed { account, .. } => *account == only,
+                        change => name.is_some() && whose(change) == name.as_deref(),
+                    });
                 }
                 self.ready.extend(rows);
                 Ok(true)
@@ -156,7 +194,7 @@ impl Feed {
     /// The next event; `None` ends the stream.
     async fn next(&mut self) -> Option<Event> {
         loop {
-            if self.ended || *self.stop.borrow() {
+            if self.ended || *self.stop.borrow() || self.caller.is_over() {
                 return None;
             }
             if let Some(view) = self.ready.pop_front() {
@@ -167,6 +205,7 @@ impl Feed {
                 Ok(true) => tokio::select! {
                     changed = self.cursor.changed() => changed.ok()?,
                     _ = self.stop.changed() => return None,
+                    () = ends(&mut self.revoked) => return None,
                 },
                 // The client slept through a sweep of the log: told once, in the stream's own words.
                 Ok(false) => {
@@ -176,6 +215,28 @@ impl Feed {
                 Err(_) => return None,
             }
         }
+    }
+}
+
+/// Resolves when the token ends; never without one.
+async fn ends(revoked: &mut Option<watch::Receiver<bool>>) {
+    match revoked {
+        // Its sender lives as long as the caller's token.
+        Some(revoked) => _ = revoked.wait_for(|revoked| *revoked).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The contact that a change is about.
+fn whose(change: &Change) -> Option<&str> {
+    match change {
+        Change::Message(message) => Some(&message.contact),
+        Change::Contact(contact) => Some(&contact.name),
+        Change::Request(request) => Some(&request.name),
+        Change::State { contact, .. } | Change::Reach { contact, .. } => Some(contact),
+        Change::Notice { contact, .. } => contact.as_deref(),
+        // It has none any more; its name may be another's by now.
+        Change::Removed { .. } => None,
     }
 }
 

@@ -1,8 +1,10 @@
 //! Reading requests: bodies, queries, headers, ids. Every refusal is a problem, never plain text.
 
+use super::caller::{Caller, OnlyAbout};
 use super::model;
 use super::problem::Fault;
 use super::table::KEY;
+use crate::tokens::TokenId;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
@@ -14,7 +16,9 @@ use serde_json::error::Category;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, Required, Type};
 use utoipa::{IntoParams, PartialSchema};
-use waxwing_protocol::id::Mid;
+use waxwing_protocol::crypto::derive::COMMAND;
+use waxwing_protocol::crypto::hash::hash;
+use waxwing_protocol::id::{Mid, to_base32};
 use waxwing_protocol::limits::KEY_BYTES_MAX;
 
 /// Largest request body. The longest text is 32 KiB; written in JSON escapes it takes six times
@@ -111,13 +115,21 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
     type Rejection = Fault;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
-        match Path::<String>::from_request_parts(parts, state).await {
-            Ok(Path(name)) => Ok(Self(name)),
-            Err(_) => Err(Fault::invalid(
-                "invalid_path",
-                "The path holds a name that is no UTF-8.",
-            )),
+        if let Some(OnlyAbout(address)) = parts.extensions.get() {
+            return Ok(Self(address.clone()));
         }
+        part(parts, state).await.map(Self)
+    }
+}
+
+/// The one variable part of a path.
+async fn part<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<String, Fault> {
+    match Path::<String>::from_request_parts(parts, state).await {
+        Ok(Path(part)) => Ok(part),
+        Err(_) => Err(Fault::invalid(
+            "invalid_path",
+            "The path holds a name that is no UTF-8.",
+        )),
     }
 }
 
@@ -128,8 +140,23 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Fault;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
-        let Name(text) = Name::from_request_parts(parts, state).await?;
+        let text = part(parts, state).await?;
         mid(&text).map(Self)
+    }
+}
+
+/// The one variable part of a path: a token's id.
+pub(super) struct Which(pub(super) TokenId);
+
+impl<S: Send + Sync> FromRequestParts<S> for Which {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
+        let text = part(parts, state).await?;
+        TokenId::from_text(&text).map(Self).ok_or_else(|| {
+            Fault::invalid("invalid_id", "That is no token's id.")
+                .hint("ids are 16 characters of a-z and 2-7, as `waxwing token list` shows them")
+        })
     }
 }
 
@@ -153,7 +180,11 @@ impl<S: Send + Sync> FromRequestParts<S> for IdemKey {
         };
         match value.to_str() {
             Ok(key) if !key.is_empty() && key.len() <= KEY_BYTES_MAX => {
-                Ok(Self(Some(key.to_owned())))
+                let caller = parts.extensions.get::<Caller>();
+                Ok(Self(Some(match caller.and_then(Caller::token) {
+                    Some(token) => own_key(token.id, key),
+                    None => key.to_owned(),
+                })))
             }
             _ => Err(Fault::invalid(
                 "invalid_key",
@@ -161,6 +192,11 @@ impl<S: Send + Sync> FromRequestParts<S> for IdemKey {
             )),
         }
     }
+}
+
+/// A program's keys are its own: what others did under the same key is not for it to see.
+fn own_key(token: TokenId, key: &str) -> String {
+    to_base32(&hash(COMMAND, &[b"token", &token.0, key.as_bytes()]).0)
 }
 
 impl IntoParams for Name {
@@ -189,13 +225,24 @@ impl IntoParams for Id {
     }
 }
 
+impl IntoParams for Which {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let id = Parameter::builder()
+            .name("token")
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .schema(Some(model::TokenId::schema()));
+        vec![id.build()]
+    }
+}
+
 impl IntoParams for IdemKey {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let schema = ObjectBuilder::new()
             .schema_type(Type::String)
             .min_length(Some(1))
             .max_length(Some(KEY_BYTES_MAX))
-            .pattern(Some("^[!-~]+$"));
+            .pattern(Some("^[\t -~]*[!-~][\t -~]*$"));
         let key = Parameter::builder()
             .name(KEY)
             .parameter_in(ParameterIn::Header)

@@ -1,7 +1,10 @@
 //! Who may ask: Host, Origin, Sec-Fetch-Site, token; and what every answer says to browsers.
 
 use super::auth::{Gate, Verdict};
+use super::caller::{Caller, Limits, Program, too_fast};
 use super::problem::Fault;
+use crate::runtime::EngineHandle;
+use crate::tokens::Tokens;
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -27,20 +30,30 @@ pub(super) enum Way {
     Stranger,
 }
 
-/// What the guard needs: where the request came in, and the token.
+/// What the guard needs: where the request came in, the tokens, and what a program's request needs.
 #[derive(Clone)]
 pub(super) struct Guard {
     pub(super) way: Way,
     pub(super) gate: Arc<Gate>,
+    pub(super) tokens: Arc<Tokens>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) node: EngineHandle,
 }
 
 /// Lets a request through, or answers it; dresses every answer.
-pub(super) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+pub(super) async fn check(
+    State(guard): State<Guard>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let mut response = match admit(&guard, &request) {
-        Ok(()) => match tokio::time::timeout(ANSWER_TIME_MAX, next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => late().into_response(),
-        },
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            match tokio::time::timeout(ANSWER_TIME_MAX, next.run(request)).await {
+                Ok(response) => response,
+                Err(_) => late().into_response(),
+            }
+        }
         Err((fault, delay)) => {
             tokio::time::sleep(delay).await;
             fault.into_response()
@@ -60,7 +73,7 @@ fn late() -> Fault {
 }
 
 /// Or why not, and how long the answer waits.
-fn admit(guard: &Guard, request: &Request) -> Result<(), (Fault, Duration)> {
+fn admit(guard: &Guard, request: &Request) -> Result<Caller, (Fault, Duration)> {
     let forbid = |code, detail| {
         let fault = Fault::new(StatusCode::FORBIDDEN, code, detail);
         Err((fault, Duration::ZERO))
@@ -86,24 +99,50 @@ fn admit(guard: &Guard, request: &Request) -> Result<(), (Fault, Duration)> {
             "Pages of other sites may not ask this node.",
         );
     }
-    if guard.way == Way::Owner {
-        return Ok(());
-    }
     let shown = headers
         .get(header::AUTHORIZATION)
         .map(HeaderValue::as_bytes);
-    let delay = match guard.gate.judge(shown) {
-        Verdict::Owner => return Ok(()),
-        Verdict::Missing => Duration::ZERO,
-        Verdict::Wrong(delay) => delay,
-    };
-    let fault = Fault::new(
+    let now = Duration::ZERO;
+    match guard.gate.judge(shown) {
+        Verdict::Owner => Ok(Caller::Owner),
+        Verdict::Program(token) => match token.take(guard.tokens.now(), 1) {
+            Ok(()) => Ok(Caller::Program(Arc::new(Program {
+                token,
+                tokens: Arc::clone(&guard.tokens),
+                node: guard.node.clone(),
+                limits: Arc::clone(&guard.limits),
+            }))),
+            Err(wait) => Err((too_fast(wait), now)),
+        },
+        // A token that is shown counts, also here; the owner needs none.
+        Verdict::Missing if guard.way == Way::Owner => Ok(Caller::Owner),
+        Verdict::Missing => Err((unauthorized(), now)),
+        Verdict::Wrong(delay) => Err((unauthorized(), delay)),
+        Verdict::Over => Err((over(), now)),
+        Verdict::TooMany(wait) => {
+            let detail = "Too many wrong tokens were shown.";
+            let fault = Fault::too_many("too_many_wrong_tokens", detail, wait);
+            Err((fault.hint("a right one is taken at any time"), now))
+        }
+    }
+}
+
+fn unauthorized() -> Fault {
+    Fault::new(
         StatusCode::UNAUTHORIZED,
         "unauthorized",
-        "This needs the node's token.",
+        "This needs the node's token, or a program's.",
     )
-    .hint("send `Authorization: Bearer` with what stands in `api-token` in the home");
-    Err((fault, delay))
+    .hint("send `Authorization: Bearer` with what stands in `api-token` in the home, or with what `waxwing token create` showed")
+}
+
+fn over() -> Fault {
+    Fault::new(
+        StatusCode::UNAUTHORIZED,
+        "token_expired",
+        "This token has expired.",
+    )
+    .hint("`waxwing token create` makes a new one")
 }
 
 /// Exactly one Host, and it is one of ours with our port (CONTRACT "API"): a page that made its

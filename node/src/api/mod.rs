@@ -6,6 +6,7 @@
 //! JSON into commands and views into JSON.
 
 mod auth;
+mod caller;
 pub mod convert;
 mod events;
 mod extract;

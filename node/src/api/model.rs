@@ -14,16 +14,19 @@ mod own;
 mod people;
 mod process;
 mod talk;
+mod tokens;
 
 pub use changes::{Change, Event};
-pub use contacts::{MuteRequest, Notice, NoticeList, RenameRequest, Safety, VerifyRequest};
+pub use contacts::{
+    MuteRequest, Notice, NoticeList, Removed, RenameRequest, Safety, VerifyRequest,
+};
 pub use draft::{Draft, DraftRequest};
 pub use history::{
     HistoryBody, HistoryEdit, HistoryMessage, HistoryPage, HistoryReaction, ImportRequest,
     Imported, Unfit,
 };
-pub use keep::{Disappear, DisappearRequest};
-pub use kinds::{Account, DeviceId, MessageId, PeerId, Time};
+pub use keep::{Compaction, Disappear, DisappearRequest};
+pub use kinds::{Account, DeviceId, MessageId, PeerId, Time, TokenId};
 pub use own::{Disk, Id, Invite, InviteRequest, ReadyLine, Status, Words, WordsWritten};
 pub use people::{
     AddRequest, Added, Contact, ContactList, ContactState, Reach, Request, RequestList,
@@ -34,6 +37,7 @@ pub use talk::{
     EditRequest, Marked, Message, MessageList, Next, ReactRequest, Reaction, ReadRequest,
     SendRequest, Sent, State, Step, What, Why,
 };
+pub use tokens::{NewToken, Revoked, Token, TokenList, TokenRequest, TokenScope};
 use utoipa::ToSchema;
 
 /// An error as `application/problem+json` (RFC 9457).

@@ -34,6 +34,7 @@ static TEXT: LazyLock<String> = LazyLock::new(|| {
         (name = "people", description = "Contacts, requests, invites"),
         (name = "messages", description = "Conversations"),
         (name = "events", description = "What changes"),
+        (name = "tokens", description = "What programs may do"),
     ),
     components(schemas(model::Event, model::Problem)),
     security(("token" = [])),
@@ -48,7 +49,8 @@ impl Modify for Token {
         let scheme = Http::builder()
             .scheme(HttpAuthScheme::Bearer)
             .description(Some(
-                "The token in `api-token` of the home. The Unix socket needs none of the node's own user.",
+                "The token in `api-token` of the home, or one that `POST /v1/tokens` made. The Unix socket needs \
+                none of the node's own user; one that is shown counts there too.",
             ))
             .build();
         let components = document.components.get_or_insert_default();

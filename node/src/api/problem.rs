@@ -2,26 +2,36 @@
 
 use super::model::Problem;
 use crate::runtime::EngineError;
+use crate::tokens::bucket;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use waxwing_protocol::output::{Refusal, RefusalKind};
 use waxwing_protocol::store::StoreError;
+use waxwing_protocol::time::Millis;
 
 /// A request that came to nothing. Boxed: it is the rare side of every `Result`.
 #[derive(Debug)]
-pub(super) struct Fault(Box<Problem>);
+pub(super) struct Fault(Box<Problem>, Option<u64>);
 
 impl Fault {
     pub(super) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
-        Self(Box::new(Problem {
+        let problem = Problem {
             kind: format!("urn:waxwing:problem:{code}"),
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             status: status.as_u16(),
             code: code.to_owned(),
             detail: detail.into(),
             hint: None,
-        }))
+        };
+        Self(Box::new(problem), None)
+    }
+
+    /// Too fast: to be asked again after so many milliseconds.
+    pub(super) fn too_many(code: &str, detail: &str, wait: Millis) -> Self {
+        let mut fault = Self::new(StatusCode::TOO_MANY_REQUESTS, code, detail);
+        fault.1 = Some(bucket::seconds(wait));
+        fault
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -56,6 +66,11 @@ impl IntoResponse for Fault {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
+        if let Some(seconds) = self.1 {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, seconds.into());
+        }
         response
     }
 }

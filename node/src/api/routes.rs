@@ -8,6 +8,7 @@ mod keep;
 mod own;
 mod people;
 mod talk;
+mod tokens;
 
 use super::events;
 use super::extract::BODY_BYTES_MAX;
@@ -31,11 +32,11 @@ pub(super) type Node = State<Arc<Shared>>;
 pub(super) fn table() -> Table {
     Table::new(openapi::frame())
         .route(Scope::Read, routes!(own::status))
-        .route(Scope::Read, routes!(own::id))
+        .route(Scope::Read.filtered(), routes!(own::id))
         .route(Scope::Owner, routes!(own::words))
         .route(Scope::Owner, routes!(own::words_written))
         .route(Scope::Admin, routes!(people::invite))
-        .route(Scope::Read, routes!(people::contacts))
+        .route(Scope::Read.filtered(), routes!(people::contacts))
         .route(Scope::Admin, routes!(people::add))
         .route(Scope::Read, routes!(people::contact))
         .route(Scope::Admin, routes!(people::block))
@@ -44,12 +45,16 @@ pub(super) fn table() -> Table {
         .route(Scope::Admin, routes!(contacts::unverify))
         .route(Scope::Read, routes!(contacts::notices))
         .route(Scope::Admin, routes!(contacts::rename))
+        .route(Scope::Admin, routes!(contacts::clear))
+        .route(Scope::Admin, routes!(contacts::remove))
         .route(Scope::Admin, routes!(contacts::mute))
         .route(Scope::Admin, routes!(contacts::unmute))
-        .route(Scope::Read, routes!(people::requests))
+        .route(Scope::Read.filtered(), routes!(people::requests))
         .route(Scope::Admin, routes!(people::accept))
         .route(Scope::Admin, routes!(people::decline))
         .route(Scope::Admin, routes!(keep::disappear))
+        .route(Scope::Read, routes!(keep::compaction))
+        .route(Scope::Admin.dear(), routes!(keep::compact))
         .route(Scope::Read, routes!(talk::messages))
         .route(Scope::Send, routes!(talk::send))
         .route(Scope::Send, routes!(talk::mark_read))
@@ -62,14 +67,17 @@ pub(super) fn table() -> Table {
         .route(Scope::Send, routes!(draft::keep_draft))
         .route(Scope::Send, routes!(draft::forget_draft))
         .route(Scope::Send, routes!(draft::send_draft))
-        .route(Scope::Read, routes!(history::history))
-        .route(Scope::Admin, routes!(history::import))
-        .route(Scope::Read, routes!(find::search))
-        .route(Scope::Read, routes!(events::events))
+        .route(Scope::Read.dear(), routes!(history::history))
+        .route(Scope::Admin.dear(), routes!(history::import))
+        .route(Scope::Read.dear(), routes!(find::search))
+        .route(Scope::Read.filtered(), routes!(events::events))
+        .route(Scope::Admin.dear(), routes!(tokens::create))
+        .route(Scope::Admin, routes!(tokens::list))
+        .route(Scope::Admin.dear(), routes!(tokens::revoke))
         .route(Scope::Admin, routes!(process::stop))
         .route(Scope::Admin, routes!(process::log))
         .route(Scope::Admin, routes!(process::set_log))
-        .route(Scope::Read, routes!(openapi::openapi))
+        .route(Scope::Read.filtered(), routes!(openapi::openapi))
 }
 
 /// Everything under `/v1`, without the guard.

@@ -1,10 +1,12 @@
 //! Listening, connections, and their end.
 
 use super::auth::Gate;
+use super::caller::Limits;
 use super::guard::{self, Guard, Way};
 use super::model::Disk;
 use super::routes;
 use crate::runtime::EngineHandle;
+use crate::tokens::Tokens;
 use axum::Router;
 use axum::middleware;
 use axum::serve::Listener;
@@ -33,6 +35,9 @@ const HEAD_TIME_MAX: Duration = Duration::from_secs(15);
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// After this, shutdown no longer waits for requests under way.
 const GOODBYE_TIME_MAX: Duration = Duration::from_secs(3);
+/// Tokens are looked after this often: an idle stream outlives its token by no more.
+const TEND_EVERY: Duration = Duration::from_secs(15);
+
 /// Where the API listens.
 pub struct ApiConfig {
     /// Loopback only; port 0 draws one.
@@ -65,6 +70,8 @@ pub struct ApiState {
     pub disk: Option<DiskProbe>,
     /// Notified when a client asks the node to end.
     pub end: Arc<Notify>,
+    /// Tokens of programs.
+    pub(crate) tokens: Arc<Tokens>,
 }
 
 /// Why the API did not start.
@@ -98,6 +105,7 @@ pub(super) struct Shared {
     pub(super) disk: Option<DiskProbe>,
     pub(super) end: Arc<Notify>,
     pub(super) stop: watch::Receiver<bool>,
+    pub(super) tokens: Arc<Tokens>,
 }
 
 /// The running API. Dropping it ends it at once; [`ApiServer::shutdown`] ends it well.
@@ -128,24 +136,32 @@ pub async fn serve(config: ApiConfig, state: ApiState) -> Result<ApiServer, ApiE
     })?;
 
     let (stop, stopped) = watch::channel(false);
+    let tokens = Arc::clone(&state.tokens);
+    let node = state.handle.clone();
     let routes = routes::router(Arc::new(Shared {
         handle: state.handle,
         info: state.info,
         disk: state.disk,
         end: state.end,
         stop: stopped.clone(),
+        tokens: state.tokens,
     }));
-    let gate = Arc::new(Gate::new(config.token));
+    let gate = Arc::new(Gate::new(config.token, Arc::clone(&tokens)));
+    let limits = Arc::new(Limits::default());
     let app = |way| {
         let guard = Guard {
             way,
             gate: Arc::clone(&gate),
+            tokens: Arc::clone(&tokens),
+            limits: Arc::clone(&limits),
+            node: node.clone(),
         };
         let check = middleware::from_fn_with_state(guard, guard::check);
         routes.clone().layer(check)
     };
 
     let mut listeners = JoinSet::new();
+    listeners.spawn(tend(Arc::clone(&tokens), stopped.clone()));
     let pages = app(Way::Tcp(addr.port()));
     let pick_tcp = move |stream: &TcpStream| {
         // Small answers leave at once; a failure only costs delay.
@@ -211,6 +227,25 @@ fn bind_unix(path: &Path) -> io::Result<(UnixListener, u32)> {
             let _ = fs::remove_file(&fresh);
             Err(error)
         }
+    }
+}
+
+/// Ends tokens whose time has come, and writes their uses down now and then and in the end.
+async fn tend(tokens: Arc<Tokens>, mut stop: watch::Receiver<bool>) {
+    let mut ended = false;
+    while !ended {
+        ended = tokio::time::timeout(TEND_EVERY, stop.wait_for(|stop| *stop))
+            .await
+            .is_ok();
+        let tokens = Arc::clone(&tokens);
+        let tended = tokio::task::spawn_blocking(move || {
+            tokens.tend();
+            if ended {
+                tokens.write_uses(0);
+            }
+        });
+        // It met a bug: the next time may go better.
+        let _ = tended.await;
     }
 }
 

@@ -5,29 +5,22 @@
 //! routes may answer is added to the document here, so that a handler's annotation names only
 //! what is its own.
 
+use super::caller;
+pub(super) use super::caller::{Needs, Scope};
 use super::problem::Fault;
 use super::server::Shared;
 use axum::Router;
 use axum::http::StatusCode;
+use axum::middleware;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::IntoResponses;
-use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
-use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, Schema};
+use utoipa::Number;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
+use utoipa::openapi::security::SecurityRequirement;
+use utoipa::openapi::{Content, Header, Object, OpenApi, Ref, RefOr, Response, Schema, Type};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
-
-/// What a caller has to be allowed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Scope {
-    /// Looking, changing nothing.
-    Read,
-    /// Talking: send, react, edit, delete, mark as read.
-    Send,
-    /// Everything else that a program may do.
-    Admin,
-    /// Only the owner: what makes or gives away the account itself.
-    Owner,
-}
 
 /// Routes and their document.
 pub(super) struct Table(OpenApiRouter<Arc<Shared>>);
@@ -40,13 +33,17 @@ impl Table {
     /// Adds the routes of one path.
     pub(super) fn route(
         self,
-        scope: Scope,
+        needs: impl Into<Needs>,
         (schemas, mut paths, methods): UtoipaMethodRouter<Arc<Shared>>,
     ) -> Self {
-        let _ = scope;
+        let needs = needs.into();
         for item in paths.paths.values_mut() {
-            operations(item).for_each(complete);
+            for operation in operations(item) {
+                complete(operation);
+                tell(needs, operation);
+            }
         }
+        let methods = methods.route_layer(middleware::from_fn_with_state(needs, caller::allow));
         Self(self.0.routes((schemas, paths, methods)))
     }
 
@@ -59,11 +56,18 @@ impl Table {
             if name != "Problem" {
                 require_all(schema);
             }
+            count(schema);
         }
-        for (_, name, text) in COMMON {
+        for (status, name, text) in COMMON {
+            let mut response = problem(text);
+            if status == 429 {
+                response
+                    .headers
+                    .insert("Retry-After".to_owned(), retry_after());
+            }
             components
                 .responses
-                .insert(name.to_owned(), problem(text).into());
+                .insert(name.to_owned(), response.into());
         }
         let router = router
             .method_not_allowed_fallback(async || {
@@ -91,7 +95,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 }
 
 /// What every route of its kind may answer: status, name in the document, words.
-const COMMON: [(u16, &str, &str); 11] = [
+const COMMON: [(u16, &str, &str); 12] = [
     (
         400,
         "Invalid",
@@ -100,12 +104,12 @@ const COMMON: [(u16, &str, &str); 11] = [
     (
         401,
         "Unauthorized",
-        "No token, or one that this node does not know.",
+        "No token, one that this node does not know, or one that has expired.",
     ),
     (
         403,
         "NotAllowed",
-        "A host, origin or site that may not ask this node.",
+        "A host, origin or site that may not ask this node, or a token that allows less.",
     ),
     (
         409,
@@ -118,6 +122,11 @@ const COMMON: [(u16, &str, &str); 11] = [
         422,
         "Misshapen",
         "The body is JSON, but not of the right shape.",
+    ),
+    (
+        429,
+        "TooFast",
+        "This token may not ask that often, or too many wrong ones were shown.",
     ),
     (500, "Failed", "The node failed: its log says how."),
     (503, "NotReady", "The node is starting or ending."),
@@ -132,11 +141,31 @@ const COMMON: [(u16, &str, &str); 11] = [
 /// Adds what every route of its kind may answer.
 fn complete(operation: &mut Operation) {
     let parameters = operation.parameters.as_deref().unwrap_or_default();
+    let fitted = !parameters.is_empty() || operation.request_body.is_some();
     let keyed = parameters.iter().any(|parameter| {
         matches!(parameter, RefOr::T(it) if it.parameter_in == ParameterIn::Header && it.name == KEY)
     });
     let bodied = operation.request_body.is_some();
-    let fitted = !parameters.is_empty() || bodied;
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        for content in body.content.values_mut() {
+            if let RefOr::T(Content {
+                schema: Some(schema),
+                ..
+            }) = content
+            {
+                not_null(schema);
+            }
+        }
+    }
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(Parameter {
+            schema: Some(schema),
+            ..
+        }) = parameter
+        {
+            count(schema);
+        }
+    }
     for (status, name, _) in COMMON {
         let may = match status {
             400 => fitted,
@@ -151,6 +180,45 @@ fn complete(operation: &mut Operation) {
         }
     }
     name_success(operation);
+}
+
+/// A body that may be left out is not one that may be `null`.
+fn not_null(schema: &mut RefOr<Schema>) {
+    if let RefOr::T(Schema::OneOf(any)) = schema {
+        let it = any.items.iter().find(|item| matches!(item, RefOr::Ref(_)));
+        *schema = it.cloned().unwrap_or_else(|| schema.clone());
+    }
+}
+
+/// Counts are 64 bits without a sign.
+fn count(schema: &mut RefOr<Schema>) {
+    match schema {
+        RefOr::T(Schema::Object(object)) => {
+            if object.format == Some(SchemaFormat::KnownFormat(KnownFormat::Int64)) {
+                object.format = Some(SchemaFormat::Custom("uint64".to_owned()));
+                object.maximum.get_or_insert(Number::UInt(usize::MAX));
+            }
+            object.properties.values_mut().for_each(count);
+        }
+        RefOr::T(Schema::OneOf(any)) => any.items.iter_mut().for_each(count),
+        RefOr::T(Schema::AllOf(all)) => all.items.iter_mut().for_each(count),
+        _ => {}
+    }
+}
+
+/// Says which scope an operation needs.
+fn tell(needs: Needs, operation: &mut Operation) {
+    let scope = needs.scope;
+    let mut text = match scope {
+        Scope::Owner => "For the owner alone; no token of a program will do.".to_owned(),
+        scope => format!("Needs the scope `{}`.", scope.word()),
+    };
+    if needs.dear {
+        text.push_str(" Costly: counts tenfold against a token's rate.");
+    }
+    let told = operation.description.take().unwrap_or_default();
+    operation.description = Some(format!("{told}\n\n{text}").trim().to_owned());
+    operation.security = Some(vec![SecurityRequirement::new("token", [scope.word()])]);
 }
 
 /// What has no value is `null` in an answer, never missing; only bodies of requests, which take no
@@ -193,6 +261,15 @@ fn problem(text: &str) -> Response {
         .build()
 }
 
+fn retry_after() -> RefOr<Header> {
+    let seconds = Object::builder()
+        .schema_type(Type::Integer)
+        .minimum(Some(1));
+    let mut header = Header::new(seconds);
+    header.description = Some("Seconds to wait.".to_owned());
+    header.into()
+}
+
 /// Answers of handlers that came to nothing, for `responses(…)` of an annotation.
 macro_rules! problems {
     ($($(#[doc = $doc:literal])+ $name:ident = $status:literal;)+) => {$(
@@ -229,4 +306,10 @@ problems! {
     KeysUnknown = 409;
     /// The process of this node does not log.
     NoLog = 409;
+    /// There is no token with that id.
+    NoToken = 404;
+    /// The token would be allowed more than the one that asks, or there are too many.
+    Beyond = 403;
+    /// The disk is nearly full.
+    DiskFull = 507;
 }

@@ -3,12 +3,15 @@
 mod doors;
 mod openapi;
 mod process;
+mod programs;
 mod shapes;
 
 use super::{ApiConfig, ApiServer, ApiState, NodeInfo, serve};
 use crate::runtime::{Ask, EngineHandle};
+use crate::tokens::Tokens;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -17,6 +20,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Notify, mpsc, watch};
 use waxwing_protocol::input::Command;
 use waxwing_protocol::output::{Answer, Refusal};
+use waxwing_protocol::private::Secret;
 use waxwing_protocol::store::MemoryStore;
 
 /// Far beyond what anything here takes; a test that waits so long has failed.
@@ -30,6 +34,9 @@ type Told = Arc<Mutex<Vec<(Option<String>, Command)>>>;
 struct Node {
     server: ApiServer,
     end: Arc<Notify>,
+    tokens: Arc<Tokens>,
+    /// What the tokens' clock shows.
+    clock: Arc<AtomicU64>,
     told: Told,
     home: TempDir,
     _cursor: watch::Sender<u64>,
@@ -57,7 +64,14 @@ fn state(
         },
         disk: None,
         end: Arc::default(),
+        tokens: Arc::new(tokens(Path::new("/nonexistent"), Arc::default())),
     }
+}
+
+/// Tokens kept in a directory, under a clock that stands until it is moved.
+fn tokens(dir: &Path, clock: Arc<AtomicU64>) -> Tokens {
+    let now = Box::new(move || clock.load(Ordering::Relaxed));
+    Tokens::open(dir.join("api-tokens"), &Secret::new([7; 32]), now).unwrap()
 }
 
 /// What the API is given when its engine has gone.
@@ -95,11 +109,17 @@ impl Node {
         });
         let home = tempfile::tempdir().unwrap();
         let config = config(&home, Ipv4Addr::LOCALHOST);
-        let state = state(asks, cursors, listens);
+        let mut state = state(asks, cursors, listens);
+        let clock = Arc::new(AtomicU64::new(1_800_000_000_000));
+        let tokens = tokens(home.path(), Arc::clone(&clock));
+        state.tokens = Arc::new(tokens);
+        let tokens = Arc::clone(&state.tokens);
         let end = Arc::clone(&state.end);
         Self {
             server: serve(config, state).await.unwrap(),
             end,
+            tokens,
+            clock,
             told,
             home,
             _cursor: cursor,
@@ -119,6 +139,13 @@ impl Node {
     async fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Reply {
         let host = self.host();
         let headers = format!("host: {host}\r\nauthorization: Bearer {TOKEN}\r\n{headers}");
+        self.raw(&request(method, path, &headers, body)).await
+    }
+
+    /// Over TCP, under a program's token.
+    async fn ask_as(&self, token: &str, method: &str, path: &str, body: &str) -> Reply {
+        let host = self.host();
+        let headers = format!("host: {host}\r\nauthorization: Bearer {token}\r\n");
         self.raw(&request(method, path, &headers, body)).await
     }
 

@@ -1,4 +1,4 @@
-//! Rows that were read from sled, so that they are not looked up and opened anew.
+//! Rows that were read lately, so that they are not looked up and opened anew.
 
 use std::collections::{HashMap, VecDeque};
 use waxwing_protocol::private::Bytes;
@@ -65,10 +65,15 @@ impl Cache {
         }
     }
 
-    /// A row changed: remembers it anew if it was remembered.
+    /// A row changed: what is remembered of it is its new value.
     pub(super) fn update(&mut self, key: &Key, value: Option<&Bytes>) {
-        if self.entries.contains_key(key) {
-            self.set(key.clone(), value.cloned());
+        if value.is_some_and(|value| value.len() > ROW_BYTES_MAX) {
+            return self.forget(key);
+        }
+        if let Some(entry) = self.entries.get_mut(key) {
+            self.bytes += cost(value);
+            self.bytes -= cost(entry.value.as_ref());
+            entry.value = value.cloned();
         }
     }
 

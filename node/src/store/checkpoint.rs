@@ -6,13 +6,14 @@
 
 use super::COMMITS_KEY;
 use super::rows::SledRows;
+use super::seal::PREFIX_BYTES;
 use super::{from_io, from_sled};
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use waxwing_protocol::private::Secret;
-use waxwing_protocol::store::{Batch, StoreError};
+use waxwing_protocol::store::{Batch, Key, StoreError, Table};
 
 /// Where rows go, and what is needed to put them there.
 pub(super) struct Target {
@@ -35,8 +36,12 @@ impl Target {
         thorough: bool,
     ) -> Result<(), StoreError> {
         let state = (self.state.0, &self.state.1);
+        let mut place = Place::default();
         for (key, value) in batch {
-            self.rows.put(state, key, value.as_ref(), thorough)?;
+            let stored_key = place.of(&self.rows, key);
+            let value = value.as_ref();
+            self.rows
+                .put(state, key.table(), stored_key, value, thorough)?;
         }
         self.sync()?;
         let failed = |error: sled::Error| from_sled(&error);
@@ -49,6 +54,25 @@ impl Target {
     pub(super) fn sync(&self) -> Result<(), StoreError> {
         self.rows.db.flush().map_err(|error| from_sled(&error))?;
         self.file.sync_data().map_err(|error| from_io(&error))
+    }
+}
+
+/// Where rows go: the beginning of a stored key is the same for all rows of a scope, which follow
+/// each other in a batch.
+#[derive(Default)]
+struct Place<'a> {
+    scope: Option<(Table, &'a [u8])>,
+    prefix: [u8; PREFIX_BYTES],
+}
+
+impl<'a> Place<'a> {
+    fn of(&mut self, rows: &SledRows, key: &'a Key) -> Vec<u8> {
+        let scope = (key.table(), key.scope());
+        if self.scope != Some(scope) {
+            self.scope = Some(scope);
+            self.prefix = rows.keys.prefix(scope.0, scope.1);
+        }
+        [&self.prefix[..], key.suffix()].concat()
     }
 }
 
@@ -76,9 +100,9 @@ impl Checkpoint {
     }
 
     /// Waits for its end.
-    pub(super) fn finish(self) -> Result<Arc<Batch>, StoreError> {
+    pub(super) fn finish(self) -> Result<(), StoreError> {
         match self.thread.join() {
-            Ok(written) => written.map(|()| self.batch),
+            Ok(written) => written,
             Err(_) => Err(StoreError::Failed("a bug in the store engine".into())),
         }
     }

@@ -28,7 +28,9 @@ use waxwing_protocol::wire::codec::decode_row;
 /// Names of the two files, in the database's directory.
 pub(super) const FILES: [&str; 2] = ["journal-0", "journal-1"];
 /// A file is full from here on; one commit may go beyond it.
-pub(super) const FULL_BYTES: u64 = 4 * 1024 * 1024;
+pub(super) const FULL_BYTES: u64 = 8 * 1024 * 1024;
+/// A file that once had to grow beyond this is given back when it is begun anew.
+const KEPT_BYTES_MAX: u64 = 2 * FULL_BYTES;
 /// Files grow by this much, in zeros: overwriting what is allocated syncs faster than appending.
 const GROW_BYTES: u64 = 1024 * 1024;
 const BLOCK_BYTES: u64 = 4_096;
@@ -133,6 +135,10 @@ impl Journal {
         block.extend_from_slice(&check.0);
         block.resize(BLOCK_BYTES as usize, 0);
         self.active = 1 - self.active;
+        if self.allocated[self.active] > KEPT_BYTES_MAX {
+            self.files[self.active].set_len(0)?;
+            self.allocated[self.active] = 0;
+        }
         self.room(BLOCK_BYTES)?;
         let file = &self.files[self.active];
         file.write_all_at(&block, 0)?;
@@ -146,6 +152,11 @@ impl Journal {
     /// The file had better be changed before the next record.
     pub(super) fn is_full(&self) -> bool {
         self.at >= FULL_BYTES
+    }
+
+    /// Bytes of the records in the active file.
+    pub(super) fn active_bytes(&self) -> u64 {
+        self.at
     }
 
     /// Bytes on disk.

@@ -22,10 +22,12 @@ mod seal;
 mod state_key;
 mod witness;
 
+pub use compact::Compacting;
 pub use open::{OpenError, Place, create, open};
 
 use cache::Cache;
 use checkpoint::{Checkpoint, Target};
+use compact::Copying;
 use journal::Journal;
 use rotate::Sweep;
 use rows::SledRows;
@@ -33,10 +35,11 @@ use state_key::StateKeys;
 use std::cell::RefCell;
 use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use waxwing_protocol::private::Bytes;
 use waxwing_protocol::store::{
-    Batch, BatchLayer, Key, MemoryStore, Read, Rows, Span, Store, StoreError, merge,
+    Batch, BatchLayer, Key, MemoryStore, Read, Rows, Span, Store, StoreError, Table, merge,
 };
 use waxwing_protocol::time::Secs;
 use witness::Witness;
@@ -48,6 +51,9 @@ pub const PIECE_BYTES: usize = 4_000;
 pub const SUFFIX_BYTES_MAX: usize = 255;
 /// Longest scope of a key: no name or id comes near.
 pub const SCOPE_BYTES_MAX: usize = 4_096;
+
+/// While a copy is under way the journal may grow to this: some ten thousand messages.
+const COPY_JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Table 0 holds the store's own rows. This one says up to which commit sled has everything, in
 /// the clear …
@@ -68,6 +74,23 @@ pub trait Disk: Store + Send {
     /// # Errors
     /// [`StoreError`] if the disk fails.
     fn used_bytes(&self) -> Result<u64, StoreError>;
+
+    /// Begins to copy the live rows, and nothing else, into a new database, beside everything that
+    /// goes on. Whether it could, [`Disk::compacting`] tells.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the store is not used again.
+    fn compact(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Where that copy stands; to be asked until it is through.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the store is not used again.
+    fn compacting(&mut self) -> Result<Compacting, StoreError> {
+        Ok(Compacting::No)
+    }
 }
 
 impl Disk for MemoryStore {
@@ -82,6 +105,7 @@ impl Disk for MemoryStore {
 
 /// The store of a home. One owner, one thread.
 pub struct SledStore {
+    dir: PathBuf,
     rows: SledRows,
     /// sled's log, for a sync of our own.
     file: Arc<File>,
@@ -94,8 +118,12 @@ pub struct SledStore {
     fresh: Batch,
     /// Rows on their way to sled.
     checkpoint: Option<Checkpoint>,
+    /// A copy of what sled has; nothing is written to sled meanwhile.
+    copying: Option<Copying>,
+    /// Why the last copy came to nothing, until somebody asks.
+    copy_failed: Option<String>,
     sweep: Option<Sweep>,
-    /// What was read from sled.
+    /// Rows that were read, as they are now.
     cache: RefCell<Cache>,
     /// After a failure sled may answer with what never became durable: nothing is answered then.
     poison: RefCell<Option<StoreError>>,
@@ -133,12 +161,7 @@ impl SledStore {
             return Ok(());
         };
         let written = checkpoint.finish();
-        let batch = self.tried(written)?;
-        let cache = self.cache.get_mut();
-        for (key, value) in &*batch {
-            cache.update(key, value.as_ref());
-        }
-        Ok(())
+        self.tried(written)
     }
 
     /// Sends the fresh rows on their way to sled; waits for those before them.
@@ -150,6 +173,36 @@ impl SledStore {
         let begun = Checkpoint::begin(self.target(), batch, self.commits);
         self.checkpoint = Some(self.io(begun)?);
         Ok(())
+    }
+
+    /// The journal is full. While a copy is under way it may grow, up to a point.
+    fn make_room(&mut self) -> Result<(), StoreError> {
+        if self.copying.is_some() && self.journal.active_bytes() < COPY_JOURNAL_BYTES {
+            return Ok(());
+        }
+        if let Some(copying) = self.copying.take() {
+            copying.cancel();
+            let why = "too much was written meanwhile; try again when the node is less busy";
+            self.copy_failed = Some(why.into());
+        }
+        self.begin_checkpoint()
+    }
+
+    /// Gives a copy what was committed since it began, and makes it the one that counts.
+    fn complete(&self, copy: sled::Db) -> Result<(), StoreError> {
+        let (generation, key) = self.state.current();
+        let target = Target {
+            rows: SledRows {
+                db: copy,
+                keys: Arc::clone(&self.rows.keys),
+            },
+            file: Arc::new(open::log(&compact::place(&self.dir)).map_err(|e| from_io(&e))?),
+            state: (generation, key.clone()),
+        };
+        target.write(&self.fresh, self.commits, false)?;
+        let copy = target.rows.db.clone();
+        drop(target);
+        compact::complete(copy, &self.dir).map_err(|error| from_io(&error))
     }
 
     /// Has every row in sled.
@@ -176,17 +229,39 @@ impl SledStore {
     }
 }
 
+/// Rows that are read again and again: who somebody is, where a session and an outbox stand.
+const fn is_hot(table: Table) -> bool {
+    matches!(
+        table,
+        Table::Meta
+            | Table::Own
+            | Table::Contact
+            | Table::ByAccount
+            | Table::ByName
+            | Table::Account
+            | Table::Device
+            | Table::ByPeer
+            | Table::Session
+            | Table::Online
+            | Table::OutboxState
+            | Table::ReceiptDue
+    )
+}
+
 impl Read for SledStore {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
         self.check()?;
-        if let Some(known) = self.in_memory(key) {
-            return Ok(known.clone());
-        }
-        if let Some(known) = self.cache.borrow_mut().get(key) {
+        let hot = is_hot(key.table());
+        if hot && let Some(known) = self.cache.borrow_mut().get(key) {
             return Ok(known.cloned());
         }
-        let value = self.tried(self.rows.get(&self.state, key))?;
-        self.cache.borrow_mut().set(key.clone(), value.clone());
+        let value = match self.in_memory(key) {
+            Some(known) => known.clone(),
+            None => self.tried(self.rows.get(&self.state, key))?,
+        };
+        if hot {
+            self.cache.borrow_mut().set(key.clone(), value.clone());
+        }
         Ok(value)
     }
 
@@ -219,14 +294,20 @@ impl Store for SledStore {
             return Err(self.fail(StoreError::Failed("a key is too long".into())));
         }
         if self.journal.is_full() {
-            self.begin_checkpoint()?;
+            self.make_room()?;
         }
         let commits = self.commits + 1;
         let appended = self.journal.append(commits, &batch);
         self.io(appended)?;
         self.io(self.witness.saw(commits))?;
         self.commits = commits;
-        self.fresh.extend(batch);
+        let cache = self.cache.get_mut();
+        for (key, value) in batch {
+            if is_hot(key.table()) {
+                cache.update(&key, value.as_ref());
+            }
+            self.fresh.insert(key, value);
+        }
         Ok(())
     }
 }
@@ -234,6 +315,9 @@ impl Store for SledStore {
 impl Disk for SledStore {
     fn maintain(&mut self, now: Secs) -> Result<bool, StoreError> {
         self.check()?;
+        if self.copying.is_some() {
+            return Ok(false);
+        }
         self.reap(false)?;
         let more = self.rotate(now)?;
         // What is not written again for a while leaves memory and the journal.
@@ -248,11 +332,66 @@ impl Disk for SledStore {
         let used = self.rows.db.size_on_disk();
         Ok(self.tried(used.map_err(|error| from_sled(&error)))? + self.journal.bytes())
     }
+
+    fn compact(&mut self) -> Result<(), StoreError> {
+        self.check()?;
+        if self.copying.is_some() {
+            return Ok(());
+        }
+        self.copy_failed = None;
+        // What was deleted just now must not be copied.
+        self.settle()?;
+        let begun = match compact::has_room(&self.rows.db, &self.dir) {
+            Ok(true) => Copying::begin(self.rows.db.clone(), &self.dir),
+            Ok(false) => Err(io::ErrorKind::StorageFull.into()),
+            Err(error) => Err(error),
+        };
+        match begun {
+            Ok(copying) => self.copying = Some(copying),
+            Err(error) => self.copy_failed = Some(reason(&from_io(&error))),
+        }
+        Ok(())
+    }
+
+    fn compacting(&mut self) -> Result<Compacting, StoreError> {
+        self.check()?;
+        let Some(copying) = self.copying.take_if(|copying| copying.is_finished()) else {
+            return Ok(match (&self.copying, self.copy_failed.take()) {
+                (Some(copying), _) => Compacting::Going(copying.rows()),
+                (None, Some(why)) => Compacting::Failed(why),
+                (None, None) => Compacting::No,
+            });
+        };
+        let copied = copying.finish().map_err(|error| from_io(&error));
+        match copied.and_then(|copy| self.complete(copy)) {
+            Ok(()) => {
+                // It has them; whatever was still written here would be lost.
+                self.fresh = Batch::new();
+                self.fail(StoreError::Failed("the database was compacted".into()));
+                Ok(Compacting::Whole)
+            }
+            Err(error) => {
+                compact::discard(&self.dir);
+                Ok(Compacting::Failed(reason(&error)))
+            }
+        }
+    }
+}
+
+/// Why a copy came to nothing, in words.
+fn reason(error: &StoreError) -> String {
+    match error {
+        StoreError::Full => "there is no room on the disk for a second copy of it".into(),
+        other => other.to_string(),
+    }
 }
 
 impl Drop for SledStore {
     /// Leaves nothing to the next start. What fails here is safe in the journal.
     fn drop(&mut self) {
+        if let Some(copying) = self.copying.take() {
+            copying.cancel();
+        }
         if self.check().is_ok() && self.settle().is_err() {
             tracing::warn!("the journal was not written to the database; the next start does it");
         }

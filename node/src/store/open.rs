@@ -93,7 +93,14 @@ pub fn create(place: &Place, now: Secs) -> Result<SledStore, OpenError> {
     if !place.db.exists() {
         StateKeys::create(&place.state_key, now)?;
     }
-    open_there(place, now, true)
+    open_there(
+        place,
+        now,
+        Is {
+            new: true,
+            small: true,
+        },
+    )
 }
 
 /// Opens the store of a home that has one. Never starts an empty one in its place.
@@ -101,14 +108,22 @@ pub fn create(place: &Place, now: Secs) -> Result<SledStore, OpenError> {
 /// # Errors
 /// [`OpenError`]; a damaged database has then been put aside.
 pub fn open(place: &Place, now: Secs) -> Result<SledStore, OpenError> {
-    compact::finish(&place.db)?;
+    let small = compact::finish(&place.db)?;
     if !place.db.exists() {
         return Err(OpenError::Damaged("its database is missing"));
     }
-    open_there(place, now, false)
+    open_there(place, now, Is { new: false, small })
 }
 
-fn open_there(place: &Place, now: Secs, new: bool) -> Result<SledStore, OpenError> {
+/// What is known of a database before it is opened.
+struct Is {
+    /// It may be empty.
+    new: bool,
+    /// It was compacted just now: there is no use in looking whether it should be.
+    small: bool,
+}
+
+fn open_there(place: &Place, now: Secs, is: Is) -> Result<SledStore, OpenError> {
     let state = match StateKeys::open(&place.state_key, &place.data_key) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(OpenError::Damaged("its file of state keys is missing"));
@@ -126,7 +141,7 @@ fn open_there(place: &Place, now: Secs, new: bool) -> Result<SledStore, OpenErro
     let keys = Keys::new(&place.data_key);
     let db = database(&place.db, now)?;
     if db.is_empty() {
-        if !new {
+        if !is.new {
             // sled takes a file in which it recognises nothing for a new one.
             drop(db);
             released(&place.db)?;
@@ -144,8 +159,8 @@ fn open_there(place: &Place, now: Secs, new: bool) -> Result<SledStore, OpenErro
         released(&place.db)?;
         return Err(put_aside(&place.db, now));
     };
-    if compact::wanted(&rows.db)? {
-        match compact::copy(rows.db, &place.db) {
+    if !is.small && compact::wanted(&rows.db)? {
+        match compact::at_start(rows.db, &place.db) {
             Ok(()) => {}
             // The database is untouched until its copy is complete: go on with it.
             Err(error) => tracing::warn!(%error, "the database was not compacted"),
@@ -157,6 +172,7 @@ fn open_there(place: &Place, now: Secs, new: bool) -> Result<SledStore, OpenErro
     let journal = Journal::begin(&place.db, &state, commits)?;
     sync_tree(&place.db)?;
     Ok(SledStore {
+        dir: place.db.clone(),
         file: Arc::new(log(&place.db)?),
         rows,
         state,
@@ -165,6 +181,8 @@ fn open_there(place: &Place, now: Secs, new: bool) -> Result<SledStore, OpenErro
         commits,
         fresh: Batch::new(),
         checkpoint: None,
+        copying: None,
+        copy_failed: None,
         sweep: None,
         cache: RefCell::default(),
         poison: RefCell::default(),
@@ -172,7 +190,7 @@ fn open_there(place: &Place, now: Secs, new: bool) -> Result<SledStore, OpenErro
 }
 
 /// sled's log.
-fn log(db: &Path) -> io::Result<File> {
+pub(super) fn log(db: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).open(db.join("db"))
 }

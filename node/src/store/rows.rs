@@ -74,17 +74,17 @@ impl SledRows {
     pub(super) fn put(
         &self,
         state: (u32, &Secret<32>),
-        key: &Key,
+        table: Table,
+        stored_key: Vec<u8>,
         value: Option<&Bytes>,
         thorough: bool,
     ) -> Result<(), StoreError> {
-        let stored_key = self.stored_key(key);
         let mut further = Further::of(&stored_key);
         let failed = |error: sled::Error| from_sled(&error);
         let old = match value {
             None => self.db.remove(&stored_key).map_err(failed)?,
             Some(value) => {
-                let sealed = self.keys.seal(state, key.table(), &stored_key, value);
+                let sealed = self.keys.seal(state, table, &stored_key, value);
                 let (head, rest) = cut(&sealed)?;
                 for piece in rest {
                     let Some(key) = further.next() else { break };

@@ -1,9 +1,10 @@
+mod compacting;
+
 use super::*;
 use crate::dice;
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
-use waxwing_protocol::store::Table;
 use waxwing_protocol::time::DAY_S;
 
 /// A home whose place outlives the stores opened in it.

@@ -88,6 +88,8 @@ labels! {
     CLOSED_CHAIN = "wx1/local/closed";
     /// Fingerprint of a command under an idempotency key. Local.
     COMMAND = "wx1/local/command";
+    /// Key of the file that keeps the local API's tokens. Local.
+    TOKENS = "wx1/local/tokens";
 }
 
 /// HKDF-SHA256(salt, ikm, info, N); `info` is the parts, joined.

@@ -96,7 +96,7 @@ pub(super) fn admit(
         let listed = chain.list.devices.iter().find(|d| d.id == ident.device);
         let now = secs(cx.at.now);
         if listed.is_some_and(|d| bundle::open(signed, &chain.account, d, now, 0).is_ok()) {
-            row.bundle = Some(signed.clone());
+            contact::put_bundle(cx.tx, no, &ident.device, signed);
         }
     }
     // Whoever brought the first message gets the answer, until the device says itself where it is.
@@ -133,6 +133,8 @@ pub(super) fn admit(
         Pass::None => true,
         Pass::Invite(..) => contact.verified && before == Some(ContactState::Connected),
     };
+    // A contact that comes by a link again may have forgotten us, and whatever we told it.
+    let begins_anew = matches!(pass, Pass::Invite(..)) && before == Some(ContactState::Connected);
     if let Pass::Invite(id, mut invite) = pass {
         use_up(cx, &id, &mut invite)?;
     }
@@ -163,6 +165,11 @@ pub(super) fn admit(
         opened,
         Taken::First,
     )?;
+    if begins_anew {
+        outbox::unseal(cx, no, &ident.device, |sealed| *sealed != keys.sid)?;
+        let contact = contact::must(cx.tx, no)?;
+        welcome(cx, &contact)?;
+    }
     if now_connected && before != Some(ContactState::Connected) {
         let contact = contact::must(cx.tx, no)?;
         welcome(cx, &contact)?;

@@ -144,8 +144,12 @@ fn find(cx: &Cx<'_, '_, '_>, mid: &Mid, own: bool) -> Outcome<Target> {
         let message = "this message was deleted";
         return Ok(Err(refuse(RefusalKind::Conflict, "deleted", message, None)));
     }
+    // What is stored of a contact that was removed goes in steps.
+    let Some(contact) = contact::get(cx.tx, place.no)? else {
+        return Ok(Err(no_such_message()));
+    };
     Ok(Ok(Target {
-        contact: contact::must(cx.tx, place.no)?,
+        contact,
         order: place.order.clone(),
         row,
     }))
@@ -160,9 +164,11 @@ fn left(cx: &Cx<'_, '_, '_>, mid: &Mid) -> Result<Option<Target>, StoreError> {
     let Some(row) = gone::left(cx.tx, place.no, &place.order)? else {
         return Ok(None);
     };
-    Ok(Some(Target {
-        contact: contact::must(cx.tx, place.no)?,
-        order: place.order,
+    let contact = contact::get(cx.tx, place.no)?;
+    let order = place.order;
+    Ok(contact.map(|contact| Target {
+        contact,
+        order,
         row,
     }))
 }

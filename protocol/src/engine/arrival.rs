@@ -46,7 +46,7 @@ pub(super) fn receive(cx: &mut Cx<'_, '_, '_>, from: &Peer, init: &Init) -> Resu
     {
         // Known: hand its letter to the session, if that is still there.
         return match session::load(cx.tx, &seen.session)? {
-            Some(session) => letters::open_on(cx, from, session, &init.letter),
+            Some(session) => letters::open_in(cx, from, session, &init.letter),
             None => Ok(()),
         };
     }

@@ -1,10 +1,10 @@
 //! A user's wishes.
 
 use super::{
-    Outcome, admit, amend, answers, contacts, draft, import, invites, pack, refuse, timers,
+    Outcome, admit, amend, answers, contacts, draft, erase, import, invites, pack, refuse, timers,
 };
 use crate::agenda;
-use crate::discovery::invite::{BadLink, Invite};
+use crate::discovery::invite::{self, BadLink, Invite};
 use crate::feed::body::{Body, Receipt, Text, TypedBody, kind};
 use crate::feed::changes::ChangeKind;
 use crate::feed::gone;
@@ -20,7 +20,7 @@ use crate::limits::{
 };
 use crate::outbox::{self, Cx, What};
 use crate::output::{Answer, Refusal, RefusalKind};
-use crate::store::{Key, ReadExt, StoreError, Table, Tx};
+use crate::store::{StoreError, Tx};
 use crate::time::secs;
 use alloc::format;
 use alloc::string::String;
@@ -96,6 +96,8 @@ fn act(cx: &mut Cx<'_, '_, '_>, command: Command) -> Outcome<Answer> {
         Command::Block { name } => block(cx, &name),
         Command::NameContact { name, new } => contacts::name(cx, &name, &new),
         Command::Mute { name, mute } => contacts::mute(cx, &name, mute),
+        Command::Clear { name } => erase::clear(cx, &name),
+        Command::Remove { name } => erase::remove(cx, &name),
         Command::Verify { name, compared } => contacts::verify(cx, &name, compared),
         Command::Send { to, text, reply_to } => send(cx, &to, text, reply_to),
         Command::React { to, emoji } => amend::react(cx, to, emoji),
@@ -133,11 +135,7 @@ fn rename(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
 
 /// A contact by petname or address.
 pub(super) fn known(cx: &Cx<'_, '_, '_>, name: &str) -> Outcome<ContactRow> {
-    let found = match parse_address(name.trim()) {
-        Some((account, _)) => contact::by_account(cx.tx, &account)?,
-        None => contact::by_name(cx.tx, name)?,
-    };
-    Ok(found.ok_or_else(|| {
+    Ok(contact::named(cx.tx, name)?.ok_or_else(|| {
         refuse(
             RefusalKind::NotFound,
             "no_such_contact",
@@ -215,8 +213,11 @@ fn add(
             None,
         )));
     }
+    let id = invite::id(&invite.seed);
     let row = match contact::by_account(cx.tx, &invite.account)? {
-        Some(row) if row.state == ContactState::Connected => {
+        // The link that made it a contact says nothing new. Another one may be the way back to
+        // somebody who has forgotten us, which nothing here could show.
+        Some(row) if row.state == ContactState::Connected && row.came_by == Some(id) => {
             return Ok(Ok(contact_answer(&row)));
         }
         Some(row) if row.state == ContactState::Requested => {
@@ -228,10 +229,7 @@ fn add(
         }
         known => known,
     };
-    let count = cx
-        .tx
-        .row::<u64>(&Key::one(Table::Meta, *b"contacts"))?
-        .unwrap_or(0);
+    let count = contact::count(cx.tx)?;
     if row.is_none() && count >= CONTACTS_MAX as u64 {
         let message = format!("a home has at most {CONTACTS_MAX} contacts");
         return Ok(Err(refuse(
@@ -429,8 +427,7 @@ pub(super) fn say(
     let mut row = MessageRow::new(mid, true, body, clock, now);
     row.timer = gone::carried(&row.open_body(), contact.disappear());
     let own = cx.own.account;
-    let new = view::insert(cx.tx, &mut contact, &own, row)?;
-    let order = new.map(|(order, _)| order).unwrap_or_default();
+    let (order, _) = view::insert_new(cx.tx, &mut contact, &own, row)?;
     pack::came(cx, &contact)?;
     contact::put(cx.tx, &contact);
     let key = crate::wire::codec::Blob(order);

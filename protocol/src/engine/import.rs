@@ -46,8 +46,10 @@ pub(super) fn import(cx: &mut Cx<'_, '_, '_>, name: &str, messages: Vec<Past>) -
             });
             continue;
         }
-        let Some((order, mut row)) = view::insert(cx.tx, &mut contact, &own, past.into_row(now))?
-        else {
+        let row = past.into_row(now);
+        // What was erased here may come back from a copy; nothing else brings it back.
+        view::forget_erased(cx.tx, contact.no, &row.mid, row.mine)?;
+        let Some((order, mut row)) = view::insert(cx.tx, &mut contact, &own, row)? else {
             there += 1;
             continue;
         };

@@ -7,7 +7,7 @@ use crate::crypto::agree::AgreeKey;
 use crate::discovery::invite::{
     self, Floor, Invite, InviteGet, InviteObjects, InvitePlain, InviteRow,
 };
-use crate::feed::body::kind;
+use crate::feed::body::{Body, Profile, kind};
 use crate::feed::changes::ChangeKind;
 use crate::frame::Frame;
 use crate::id::{Fixed, Mid, Peer, peer_of_addr};
@@ -20,6 +20,7 @@ use crate::limits::{ADDRS_MAX, INVITE_ADDRS, INVITE_LIFE_S_MAX, INVITE_USES_MAX,
 use crate::outbox::{self, Cx, What};
 use crate::output::{Answer, Output, RefusalKind};
 use crate::private::Secret;
+use crate::session;
 use crate::store::{ReadExt, StoreError};
 use crate::time::{MINUTE_S, Secs, secs};
 use alloc::format;
@@ -204,7 +205,11 @@ pub(super) fn take_up(
         contact::rename(cx.tx, &mut contact, &name)?;
         contact.name_given = true;
     }
-    contact.state = ContactState::Pending;
+    // To a contact the way by which it is reached stays until the new one leads somewhere.
+    if contact.state != ContactState::Connected {
+        contact.state = ContactState::Pending;
+    }
+    contact.came_by = Some(invite::id(&link.seed));
     contact.note = note.unwrap_or_default();
     contact.pending = Some(PendingInvite {
         id: invite::id(&link.seed),
@@ -219,7 +224,7 @@ pub(super) fn take_up(
         ..DeviceRow::default()
     };
     contact::put_device(cx.tx, contact.no, &INVITER, &row);
-    if contact::by_peer(cx.tx, &peer)?.is_none_or(|(no, _)| no == contact.no) {
+    if contact::by_peer(cx.tx, &peer)?.is_none() {
         contact::bind_peer(cx.tx, &peer, contact.no, &INVITER);
     }
     cx.log(ChangeKind::Contact { no: contact.no })?;
@@ -263,7 +268,7 @@ pub(super) fn take_objects(
     let mut row = contact::device(cx.tx, no, &bundle.device)?;
     row.peer = inviter.peer;
     row.addrs = inviter.addrs;
-    row.bundle = Some(plain.bundle.clone());
+    contact::put_bundle(cx.tx, no, &bundle.device, &plain.bundle);
     let psk = (Fixed(pending.id.0), invite::psk(&pending.seed));
     let opk = plain.opk.map(|opk| (opk.id, opk.key));
     let hash = plain.bundle.hash();
@@ -279,12 +284,23 @@ pub(super) fn take_objects(
     contact::drop_device(cx.tx, no, &INVITER);
     contact::bind_peer(cx.tx, from, no, &bundle.device);
     let note = Some(contact.note.clone()).filter(|note| !note.is_empty());
-    let mid = Mid::random(cx.at.rng);
-    let profile = What::Current {
-        kind: kind::PROFILE,
-        note,
-    };
-    outbox::enqueue(cx, no, &bundle.device, mid, profile)?;
+    if contact.state == ContactState::Connected
+        && let Some(mut row) = session::load(cx.tx, &session)?
+    {
+        // Ahead of what waits: earlier letters with the same messages may yet be receipted, and then
+        // nothing else would bring the new session to the other side again.
+        let name = cx.own.name.clone();
+        let body = Body::Profile(Profile { name, note });
+        outbox::enqueue_first(cx, &contact, &bundle.device, &mut row, &body)?;
+        session::save(cx.tx, &row);
+    } else {
+        let mid = Mid::random(cx.at.rng);
+        let profile = What::Current {
+            kind: kind::PROFILE,
+            note,
+        };
+        outbox::enqueue(cx, no, &bundle.device, mid, profile)?;
+    }
     let mid = Mid::random(cx.at.rng);
     let peer_ids = What::Current {
         kind: kind::PEER_IDS,

@@ -1,7 +1,7 @@
 //! Letters of sessions: opened once, taken in, receipted.
 
 use super::accounts::{keep_account, stand_in};
-use super::{NONSENSE, amend, pack, penalise, repair, timers};
+use super::{NONSENSE, STRANGER, amend, pack, penalise, repair, timers};
 use crate::agenda;
 use crate::crypto::hash::hash16;
 use crate::feed::amend::{Amend, ReactionRow, Version};
@@ -25,7 +25,7 @@ use crate::session::ratchet::{self, Header, OpenError, SessionRow, closed_mark};
 use crate::session::{self, Letter, SeenRow, skipped};
 use crate::store::{ReadExt, StoreError};
 use crate::time::{HOUR_MS, secs};
-use crate::wire::codec::{Blob, decode, decode_closed, encode};
+use crate::wire::codec::{Blob, decode, encode};
 use alloc::format;
 
 /// How a letter came to be opened.
@@ -48,13 +48,14 @@ pub(super) fn receive(
     from: &Peer,
     letter: &Letter,
 ) -> Result<(), StoreError> {
-    let Ok(header) = decode_closed::<Header>(&letter.hdr) else {
+    let Ok(header) = letter.header() else {
         penalise(cx, from, NONSENSE);
         return Ok(());
     };
     match session::load(cx.tx, &header.sid)? {
-        Some(session) => open_on(cx, from, session, letter),
-        None => trouble(cx, from, &header.sid, header.n),
+        Some(session) => open_on(cx, from, session, &header, letter),
+        // Perhaps of somebody whom the user has removed, and who cannot know that.
+        None => trouble(cx, from, &header.sid, header.n, STRANGER),
     }
 }
 
@@ -65,21 +66,36 @@ fn trouble(
     from: &Peer,
     session: &SessionId,
     n: u32,
+    points: u32,
 ) -> Result<(), StoreError> {
     match contact::by_peer(cx.tx, from)? {
         Some((no, device)) if device != INVITER => repair::schedule(cx, no, &device, session, n),
         _ => {
-            penalise(cx, from, NONSENSE);
+            penalise(cx, from, points);
             Ok(())
         }
     }
 }
 
+/// A letter that came within a first message, on the session that this had made.
+pub(super) fn open_in(
+    cx: &mut Cx<'_, '_, '_>,
+    from: &Peer,
+    session: SessionRow,
+    letter: &Letter,
+) -> Result<(), StoreError> {
+    match letter.header() {
+        Ok(header) => open_on(cx, from, session, &header, letter),
+        Err(_) => trouble(cx, from, &session.id, 0, NONSENSE),
+    }
+}
+
 /// Opens a letter on its session.
-pub(super) fn open_on(
+fn open_on(
     cx: &mut Cx<'_, '_, '_>,
     from: &Peer,
     mut session: SessionRow,
+    header: &Header,
     letter: &Letter,
 ) -> Result<(), StoreError> {
     let (no, device) = (session.contact, session.device);
@@ -91,10 +107,13 @@ pub(super) fn open_on(
     }
     let hash = letter_hash(letter);
     let key = session::seen_key(&session.id, &hash);
-    if let Some(row) = cx.tx.row::<SeenRow>(&key)? {
+    // What is still to come in the receiving chain cannot have come before.
+    if !session.is_to_come(header)
+        && let Some(row) = cx.tx.row::<SeenRow>(&key)?
+    {
         return duplicate(cx, from, &contact, &device, key, row);
     }
-    match session.open(cx.tx, letter, cx.at.now)? {
+    match session.open_with(cx.tx, header, letter, cx.at.now)? {
         Ok(opened) => {
             let confirms = session.first.is_some();
             commit(cx, from, no, device, hash, opened, Taken::Later)?;
@@ -118,8 +137,7 @@ pub(super) fn open_on(
             Ok(())
         }
         Err(OpenError::Used | OpenError::Broken) => {
-            let n = decode_closed::<Header>(&letter.hdr).map_or(0, |header| header.n);
-            trouble(cx, from, &session.id, n)
+            trouble(cx, from, &session.id, header.n, NONSENSE)
         }
     }
 }
@@ -545,9 +563,7 @@ fn take_bundle(
     };
     let now = secs(cx.at.now);
     if bundle::open(&signed, &contact.account, listed, now, 0).is_ok() {
-        let mut row = contact::device(cx.tx, contact.no, device)?;
-        row.bundle = Some(signed);
-        contact::put_device(cx.tx, contact.no, device, &row);
+        contact::put_bundle(cx.tx, contact.no, device, &signed);
     }
     Ok(())
 }

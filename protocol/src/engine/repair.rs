@@ -5,9 +5,8 @@ use super::handshake::begin;
 use crate::agenda::{self, Job};
 use crate::feed::body::{Body, Repair};
 use crate::id::{B32, DeviceId, Mid, SessionId};
-use crate::identity::account::Signed;
 use crate::identity::bundle::{self, Bundle};
-use crate::identity::contact::{self, ContactNo, ContactRow, ContactState, DeviceRow};
+use crate::identity::contact::{self, ContactNo, ContactRow, ContactState};
 use crate::identity::device::account_key;
 use crate::identity::list::AccountRow;
 use crate::limits::{
@@ -50,7 +49,9 @@ pub(super) fn repair(
     failed: &SessionId,
     n: u32,
 ) -> Result<(), StoreError> {
-    let contact = contact::must(cx.tx, no)?;
+    let Some(contact) = contact::get(cx.tx, no)? else {
+        return Ok(());
+    };
     let mut row = contact::device(cx.tx, no, device)?;
     row.repair_due = false;
     let now = cx.at.now;
@@ -69,8 +70,8 @@ pub(super) fn repair(
         contact::put_device(cx.tx, no, device, &row);
         return Ok(());
     }
-    let bundle = match verified_bundle(cx, &contact, device, &row)? {
-        Some(bundle) => bundle,
+    let (bundle, hash) = match verified_bundle(cx, &contact, device)? {
+        Some(found) => found,
         None => {
             contact::put_device(cx.tx, no, device, &row);
             let text = "the secure session is broken and their prekeys are too old to make a \
@@ -78,7 +79,6 @@ pub(super) fn repair(
             return cx.notice(Some(no), "session_broken", text);
         }
     };
-    let hash = row.bundle.as_ref().map_or(B32::ZERO, Signed::hash);
     // A session that was never answered may be a repair whose proof the peer has lost: only one
     // without proof gets through then, and the peer is told so.
     let answered = |id: &SessionId| -> Result<bool, StoreError> {
@@ -117,14 +117,13 @@ pub(super) fn repair(
     outbox::pump(cx, no, device)
 }
 
-/// The newest bundle of a device, if it may still be used for a repair.
+/// The newest bundle of a device and its hash, if it may still be used for a repair.
 fn verified_bundle(
     cx: &Cx<'_, '_, '_>,
     contact: &ContactRow,
     device: &DeviceId,
-    row: &DeviceRow,
-) -> Result<Option<Bundle>, StoreError> {
-    let Some(signed) = &row.bundle else {
+) -> Result<Option<(Bundle, B32)>, StoreError> {
+    let Some(signed) = contact::bundle(cx.tx, contact.no, device)? else {
         return Ok(None);
     };
     let Some(account) = cx.tx.row::<AccountRow>(&account_key(&contact.account))? else {
@@ -135,6 +134,12 @@ fn verified_bundle(
         return Ok(None);
     };
     let now = secs(cx.at.now);
-    let open = bundle::open(signed, &contact.account, listed, now, REPAIR_BUNDLE_GRACE_S);
-    Ok(open.ok())
+    let open = bundle::open(
+        &signed,
+        &contact.account,
+        listed,
+        now,
+        REPAIR_BUNDLE_GRACE_S,
+    );
+    Ok(open.ok().map(|open| (open, signed.hash())))
 }

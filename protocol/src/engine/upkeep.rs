@@ -5,7 +5,7 @@ use super::{answers, pack};
 use crate::agenda::{self, Job};
 use crate::discovery::invite::{self, InviteRow};
 use crate::feed::body::kind;
-use crate::feed::{amend, changes};
+use crate::feed::{amend, changes, erase};
 use crate::id::{B32, Hash16, SessionId};
 use crate::identity::bundle::Bundle;
 use crate::identity::contact::{self, ContactNo, ContactState, INVITER};
@@ -17,7 +17,7 @@ use crate::limits::{
 };
 use crate::outbox::{self, Cx};
 use crate::session::{self, InitSeenRow, SeenRow, skipped};
-use crate::store::{Key, ReadExt, Span, StoreError, Table};
+use crate::store::{Key, Read, ReadExt, Span, StoreError, Table};
 use crate::time::{DAY_MS, HOUR_MS, Millis, Secs, secs};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -215,6 +215,7 @@ pub(super) fn sweep(cx: &mut Cx<'_, '_, '_>, from: ContactNo) -> Result<(), Stor
         let more = skipped::sweep(cx.tx, &mut contact, now)?;
         amend::sweep_waiting(cx.tx, &mut contact, now)?;
         contact::put(cx.tx, &contact);
+        let more = more || erase::sweep(cx.tx, no, now)?;
         if more {
             next = Some(no);
             break;
@@ -227,6 +228,8 @@ pub(super) fn sweep(cx: &mut Cx<'_, '_, '_>, from: ContactNo) -> Result<(), Stor
             };
             for session in row.sessions.iter().filter(|s| old(s)) {
                 session::erase(cx.tx, session);
+                let session = session.id;
+                agenda::at(cx.tx, now, &Job::ForgetSession { session });
             }
             row.sessions.retain(|s| !old(s));
             for session in &row.sessions {
@@ -272,6 +275,24 @@ pub(super) fn sweep_session(
             from: last,
         };
         agenda::at(cx.tx, now, &job);
+    }
+    Ok(())
+}
+
+/// Forgets everything that a session which is gone saw.
+pub(super) fn forget_session(
+    cx: &mut Cx<'_, '_, '_>,
+    session: &SessionId,
+) -> Result<(), StoreError> {
+    let span = Span::all(Table::Seen, session.0, SWEEP_ROWS);
+    let rows = cx.tx.scan(&span)?;
+    let more = rows.len() == SWEEP_ROWS;
+    for (suffix, _) in rows {
+        cx.tx.delete(Key::new(Table::Seen, session.0, suffix));
+    }
+    if more {
+        let session = *session;
+        agenda::at(cx.tx, cx.at.now, &Job::ForgetSession { session });
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The change log: one row for every visible change, written together with the change.
 
 use super::view::State;
-use crate::id::Mid;
+use crate::id::{AccountId, B32, Mid};
 use crate::identity::contact::{ContactNo, Reach};
 use crate::limits::{CHANGES_KEEP_MS, CHANGES_MAX, SWEEP_ROWS};
 use crate::store::{Key, ReadExt, Span, StoreError, Table, Tx, suffix_u64};
@@ -60,6 +60,19 @@ pub enum ChangeKind {
         /// How it is reached; `None`: away.
         #[n(1)]
         reach: Option<Reach>,
+    },
+    /// A contact was removed: what was said of it by its number means nothing any more.
+    #[n(6)]
+    Removed {
+        /// Its petname.
+        #[n(0)]
+        name: String,
+        /// Its account.
+        #[n(1)]
+        account: AccountId,
+        /// Its address key.
+        #[n(2)]
+        ak: B32,
     },
     /// Something the user should know.
     #[n(5)]

@@ -4,6 +4,7 @@ pub mod amend;
 pub mod body;
 pub mod changes;
 pub mod draft;
+pub mod erase;
 pub mod gone;
 pub mod notices;
 pub mod past;

@@ -260,6 +260,38 @@ pub fn replace(
     Ok(())
 }
 
+/// The texts of messages go, each with what is packed of it. `orders` are in order.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn erase(tx: &mut Tx<'_>, contact: &ContactRow, orders: &[Vec<u8>]) -> Result<(), StoreError> {
+    let Some(packed) = &contact.packed else {
+        return Ok(());
+    };
+    let no = contact.no;
+    let mut open: Option<(Vec<u8>, SegmentRow)> = None;
+    for order in orders.iter().filter(|order| order[..] <= packed.upto[..]) {
+        tx.delete(late_key(no, order));
+        if !open.as_ref().is_some_and(|(_, row)| row.has(order)) {
+            put_open(tx, no, open.take());
+            open = covering(tx, no, order)?.filter(|(_, row)| row.has(order));
+        }
+        if let Some((_, row)) = &mut open {
+            row.set(order, None);
+        }
+    }
+    put_open(tx, no, open);
+    Ok(())
+}
+
+fn put_open(tx: &mut Tx<'_>, no: ContactNo, open: Option<(Vec<u8>, SegmentRow)>) {
+    match open {
+        Some((start, row)) if row.orders.is_empty() => tx.delete(segment_key(no, &start)),
+        Some((start, row)) => tx.put(segment_key(no, &start), &row),
+        None => {}
+    }
+}
+
 /// What one call of [`pack`] did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Step {

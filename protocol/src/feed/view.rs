@@ -2,8 +2,7 @@
 
 use super::amend::{self, ReactionRow, Version};
 use super::body::{Body, TypedBody};
-use super::gone;
-use super::segments;
+use super::{changes, gone, segments};
 use crate::id::{AccountId, DeviceId, Mid};
 use crate::identity::contact::{ContactNo, ContactRow};
 use crate::store::{Key, ReadExt, Span, StoreError, Table, Tx};
@@ -122,6 +121,9 @@ pub struct MessageRow {
     /// When it disappears, once that time counts; of a tombstone, that it disappeared.
     #[n(16)]
     pub expires_at: Option<Millis>,
+    /// Newest cursor of the change log when it was inserted.
+    #[n(18)]
+    pub arrival: Option<u64>,
     /// When it was taken in from another home: it was never sent or received here.
     #[n(17)]
     pub imported: Option<Millis>,
@@ -137,7 +139,7 @@ pub fn order_key(clock: Millis, author: &AccountId, other: &AccountId, mid: &Mid
     [&clock.to_be_bytes()[..], &[side], &mid.0].concat()
 }
 
-fn message_key(no: ContactNo, order: &[u8]) -> Key {
+pub(super) fn message_key(no: ContactNo, order: &[u8]) -> Key {
     Key::new(Table::Message, no.to_be_bytes(), order)
 }
 
@@ -266,15 +268,38 @@ pub fn insert(
     tx: &mut Tx<'_>,
     contact: &mut ContactRow,
     own: &AccountId,
-    mut row: MessageRow,
+    row: MessageRow,
 ) -> Result<Option<(Vec<u8>, MessageRow)>, StoreError> {
-    let mut places = places(tx, &row.mid)?;
+    let places = places(tx, &row.mid)?;
     let taken = places
         .iter()
         .any(|p| p.no == contact.no && p.mine == row.mine);
     if taken || places.len() >= PLACES_MAX {
         return Ok(None);
     }
+    insert_beside(tx, contact, own, row, places).map(Some)
+}
+
+/// As [`insert`], for a message whose id was drawn just now.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn insert_new(
+    tx: &mut Tx<'_>,
+    contact: &mut ContactRow,
+    own: &AccountId,
+    row: MessageRow,
+) -> Result<(Vec<u8>, MessageRow), StoreError> {
+    insert_beside(tx, contact, own, row, Vec::new())
+}
+
+fn insert_beside(
+    tx: &mut Tx<'_>,
+    contact: &mut ContactRow,
+    own: &AccountId,
+    mut row: MessageRow,
+    mut places: Vec<Place>,
+) -> Result<(Vec<u8>, MessageRow), StoreError> {
     let (author, other) = if row.mine {
         (own, &contact.account)
     } else {
@@ -289,6 +314,7 @@ pub fn insert(
         contact.shown = Some(Blob(order.clone()));
     }
     contact.clock = contact.clock.max(row.clock);
+    row.arrival = Some(changes::newest(tx)?);
     segments::came(tx, contact, &order);
     let now = row.at;
     for waiting in amend::take_waiting(tx, contact, &row.mid)? {
@@ -301,7 +327,7 @@ pub fn insert(
     });
     tx.put(places_key(&row.mid), &places);
     put(tx, contact.no, &order, &row);
-    Ok(Some((order, row)))
+    Ok((order, row))
 }
 
 fn unread_key(no: ContactNo, arrival: u64) -> Key {
@@ -353,17 +379,53 @@ pub fn forget(
     order: &[u8],
     row: &mut MessageRow,
 ) -> Result<(), StoreError> {
-    clear_unread(tx, contact, row);
+    erase(tx, contact, order, row);
     segments::replace(tx, contact, order, None)?;
-    let mut places = places(tx, &row.mid)?;
-    places.retain(|place| place.no != contact.no || place.order[..] != *order);
-    if places.is_empty() {
-        tx.delete(places_key(&row.mid));
-    } else {
-        tx.put(places_key(&row.mid), &places);
-    }
-    take_out(tx, contact.no, order);
     gone::forget(tx, contact.no, order);
+    let no = contact.no;
+    forget_id(tx, no, &row.mid, row.mine)
+}
+
+/// Erases a message's row. Its id is still known, so that it is not taken in again, and what is
+/// packed for search is the caller's to erase. The caller puts `contact` back.
+pub fn erase(tx: &mut Tx<'_>, contact: &mut ContactRow, order: &[u8], row: &mut MessageRow) {
+    clear_unread(tx, contact, row);
+    take_out(tx, contact.no, order);
+}
+
+/// Forgets the id of a message whose row is gone.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn forget_erased(
+    tx: &mut Tx<'_>,
+    no: ContactNo,
+    mid: &Mid,
+    mine: bool,
+) -> Result<(), StoreError> {
+    let places = places(tx, mid)?.into_iter();
+    let mut here = places.filter(|place| place.no == no && place.mine == mine);
+    let Some(place) = here.next() else {
+        return Ok(());
+    };
+    match get(tx, no, &place.order)? {
+        Some(_) => Ok(()),
+        None => forget_id(tx, no, mid, mine),
+    }
+}
+
+/// Forgets the id of a message.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn forget_id(tx: &mut Tx<'_>, no: ContactNo, mid: &Mid, mine: bool) -> Result<(), StoreError> {
+    let mut places = places(tx, mid)?;
+    places.retain(|place| place.no != no || place.mine != mine);
+    if places.is_empty() {
+        tx.delete(places_key(mid));
+    } else {
+        tx.put(places_key(mid), &places);
+    }
     Ok(())
 }
 
@@ -394,6 +456,7 @@ impl MessageRow {
             edit: None,
             deleted_at: None,
             unread: None,
+            arrival: None,
             timer: None,
             expires_at: None,
             imported: None,

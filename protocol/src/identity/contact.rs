@@ -1,11 +1,18 @@
 //! Contacts: local numbers, petnames, where a relation stands, and their devices.
 
-use super::account::Signed;
+mod device;
+mod parts;
+
+pub use device::{
+    DeviceRow, INVITER, SessionRef, bind_peer, bundle, by_peer, device, device_scope, drop_device,
+    put_bundle, put_device, unbind_peer,
+};
+
 use super::list::ListRef;
+pub use super::named::named;
 pub use super::talk::{Muted, Packed, TimerRow};
-use crate::id::{AccountId, DeviceId, InviteId, Mid, Peer, SessionId};
+use crate::id::{AccountId, DeviceId, InviteId};
 use crate::limits::{ADDR_BYTES_MAX, ADDRS_MAX, NAME_BYTES_MAX};
-use crate::private::Secret;
 use crate::store::{Key, ReadExt, Span, StoreError, Table, Tx};
 use crate::time::{Millis, Secs};
 use crate::wire::codec::Blob;
@@ -15,72 +22,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
+pub use parts::{Clearing, ContactState, HeldLetter, PendingInvite, Reach};
+
 /// A contact's number in this home; never leaves it.
 pub type ContactNo = u32;
-
-/// How a connection reaches a peer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode)]
-#[cbor(index_only)]
-pub enum Reach {
-    /// A connection between the two nodes.
-    #[n(0)]
-    Direct,
-    /// Direct, after punching through NATs.
-    #[n(1)]
-    Punched,
-    /// Through a relay.
-    #[n(2)]
-    Relayed,
-}
-
-/// Where a contact stands.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode)]
-#[cbor(index_only)]
-pub enum ContactState {
-    /// We asked; no answer yet.
-    #[n(0)]
-    Pending,
-    /// They asked; waits in `requests`.
-    #[n(1)]
-    Requested,
-    /// Both sides know.
-    #[n(2)]
-    Connected,
-    /// We want to hear nothing of them.
-    #[n(3)]
-    Blocked,
-    /// A request that was declined.
-    #[n(4)]
-    Declined,
-}
-
-/// An invite that was taken up and whose objects have not come yet.
-#[derive(Clone, Debug, Encode, Decode)]
-pub struct PendingInvite {
-    /// Its id.
-    #[n(0)]
-    pub id: InviteId,
-    /// Its seed.
-    #[n(1)]
-    pub seed: Secret<32>,
-    /// Least (epoch, version) of the inviter's list.
-    #[n(2)]
-    pub floor: (u32, u32),
-    /// Unix seconds.
-    #[n(3)]
-    pub expires: Secs,
-}
-
-/// A requester's letter that waits for the user's word.
-#[derive(Clone, Debug, Encode, Decode)]
-pub struct HeldLetter {
-    /// Which of their devices sealed it.
-    #[n(0)]
-    pub device: DeviceId,
-    /// The encoded plaintext.
-    #[n(1)]
-    pub plain: Blob,
-}
 
 /// One contact.
 #[derive(Clone, Debug, Encode, Decode)]
@@ -157,6 +102,12 @@ pub struct ContactRow {
     /// After which time messages disappear, if that was ever set.
     #[n(22)]
     pub timer: Option<TimerRow>,
+    /// The history is being erased.
+    #[n(25)]
+    pub clearing: Option<Clearing>,
+    /// The invite of theirs that was taken up last.
+    #[n(26)]
+    pub came_by: Option<InviteId>,
 }
 
 impl ContactRow {
@@ -164,73 +115,6 @@ impl ContactRow {
     pub fn disappear(&self) -> Option<Secs> {
         self.timer.map(|timer| timer.secs).filter(|secs| *secs > 0)
     }
-}
-
-/// One session of a device pair.
-#[derive(Clone, Debug, Encode, Decode)]
-pub struct SessionRef {
-    /// Its id.
-    #[n(0)]
-    pub id: SessionId,
-    /// Orders sessions: the greatest is the sending one.
-    #[n(1)]
-    pub born: Secs,
-    /// Breaks ties: smaller wins.
-    #[n(2)]
-    pub th2: crate::id::B32,
-    /// It may be sent on: always for the initiator, after its first letter for the responder.
-    #[n(3)]
-    pub ready: bool,
-    /// Named broken by a repair: receives, never sends.
-    #[n(4)]
-    pub broken: bool,
-    /// Feeds tags and envelopes at bridges; outlives a reset of the ratchet.
-    #[n(5)]
-    pub k_mbx: Secret<32>,
-    /// Feeds rendezvous, LAN and repair; outlives a reset of the ratchet.
-    #[n(6)]
-    pub k_exp: Secret<32>,
-    /// When it was made here.
-    #[n(7)]
-    pub made_at: Millis,
-}
-
-/// A contact's device: where it is, how to reach it, which sessions there are.
-#[derive(Clone, Debug, Default, Encode, Decode)]
-pub struct DeviceRow {
-    /// Newest verified prekey bundle.
-    #[n(0)]
-    pub bundle: Option<Signed>,
-    /// Its libp2p key, as it told inside the session.
-    #[n(1)]
-    pub peer: Option<Peer>,
-    /// Where it was last.
-    #[n(2)]
-    pub addrs: Vec<String>,
-    /// At most five, in no order.
-    #[n(3)]
-    pub sessions: Vec<SessionRef>,
-    /// When repairs were made, newest last.
-    #[n(4)]
-    pub repairs: Vec<Millis>,
-    /// Greatest born of any session of this pair, also of erased ones.
-    #[n(5)]
-    pub born: Secs,
-    /// Last letter opened from it.
-    #[n(6)]
-    pub heard: Millis,
-    /// A repair is scheduled.
-    #[n(7)]
-    pub repair_due: bool,
-    /// When our list was last sent to it because it used an old one.
-    #[n(8)]
-    pub told: Millis,
-    /// Last message id opened from it.
-    #[n(9)]
-    pub last: Option<Mid>,
-    /// `peer` only brought its first message; the device has not said itself where it is.
-    #[n(10)]
-    pub provisional: bool,
 }
 
 impl ContactRow {
@@ -246,25 +130,8 @@ impl ContactRow {
     }
 }
 
-impl DeviceRow {
-    /// The session to seal on: greatest born, then smaller th2 (`docs/spec/03-sessions.md`).
-    pub fn sending(&self) -> Option<&SessionRef> {
-        self.sessions
-            .iter()
-            .filter(|s| s.ready && !s.broken)
-            .max_by(|a, b| a.born.cmp(&b.born).then(b.th2.cmp(&a.th2)))
-    }
-}
-
-/// The device that stands for an inviter whose devices are not known yet.
-pub const INVITER: DeviceId = DeviceId::ZERO;
-
 fn contact_key(no: ContactNo) -> Key {
     Key::new(Table::Contact, Vec::new(), no.to_be_bytes())
-}
-
-fn device_key(no: ContactNo, device: &DeviceId) -> Key {
-    Key::one(Table::Device, device_scope(no, device))
 }
 
 fn name_key(name: &str) -> Key {
@@ -273,15 +140,6 @@ fn name_key(name: &str) -> Key {
 
 fn account_index(account: &AccountId) -> Key {
     Key::one(Table::ByAccount, account.0)
-}
-
-fn peer_key(peer: &Peer) -> Key {
-    Key::one(Table::ByPeer, peer.0)
-}
-
-/// Scope of rows that belong to a contact's device.
-pub fn device_scope(no: ContactNo, device: &DeviceId) -> Vec<u8> {
-    [&no.to_be_bytes()[..], &device.0].concat()
 }
 
 fn fold(name: &str) -> String {
@@ -416,6 +274,8 @@ pub fn add(
         timer: None,
         doubted: None,
         muted: None,
+        clearing: None,
+        came_by: None,
         packed: None,
         drafted: None,
     };
@@ -423,6 +283,30 @@ pub fn add(
     tx.put(account_index(&account), &no);
     put(tx, &row);
     Ok(row)
+}
+
+/// Takes a contact out of the list: its name and its account are free, its row is gone. What else
+/// is stored under its number is the caller's to erase; the number never names another one.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn remove(tx: &mut Tx<'_>, row: &ContactRow) -> Result<(), StoreError> {
+    tx.delete(name_key(&row.name));
+    tx.delete(account_index(&row.account));
+    tx.delete(contact_key(row.no));
+    tx.count_up("removed")?;
+    Ok(())
+}
+
+/// How many contacts there are, of any state.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn count(store: &(impl ReadExt + ?Sized)) -> Result<u64, StoreError> {
+    let counter = |name: &str| Key::one(Table::Meta, name);
+    let made: u64 = store.row(&counter("contacts"))?.unwrap_or(0);
+    let removed: u64 = store.row(&counter("removed"))?.unwrap_or(0);
+    Ok(made.saturating_sub(removed))
 }
 
 /// Gives a contact another petname, near `name` if that is taken. The caller puts the row back.
@@ -450,53 +334,11 @@ fn free_name(tx: &Tx<'_>, name: &str) -> Result<String, StoreError> {
     Ok(candidate)
 }
 
-/// One device of a contact; a default row if nothing is known of it.
-///
-/// # Errors
-/// [`StoreError`] if the disk fails.
-pub fn device(
-    store: &(impl ReadExt + ?Sized),
-    no: ContactNo,
-    device: &DeviceId,
-) -> Result<DeviceRow, StoreError> {
-    Ok(store.row(&device_key(no, device))?.unwrap_or_default())
-}
-
-/// Writes a device back.
-pub fn put_device(tx: &mut Tx<'_>, no: ContactNo, device: &DeviceId, row: &DeviceRow) {
-    tx.put(device_key(no, device), row);
-}
-
-/// Forgets a device row.
-pub fn drop_device(tx: &mut Tx<'_>, no: ContactNo, device: &DeviceId) {
-    tx.delete(device_key(no, device));
-}
-
-/// Whose device a peer is, as the contact told.
-///
-/// # Errors
-/// [`StoreError`] if the disk fails.
-pub fn by_peer(
-    store: &(impl ReadExt + ?Sized),
-    peer: &Peer,
-) -> Result<Option<(ContactNo, DeviceId)>, StoreError> {
-    store.row(&peer_key(peer))
-}
-
-/// Says that a peer is this device.
-pub fn bind_peer(tx: &mut Tx<'_>, peer: &Peer, no: ContactNo, device: &DeviceId) {
-    tx.put(peer_key(peer), &(no, *device));
-}
-
-/// Says that a peer is nobody's device any more.
-pub fn unbind_peer(tx: &mut Tx<'_>, peer: &Peer) {
-    tx.delete(peer_key(peer));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::id::Fixed;
+    use crate::private::Secret;
     use crate::store::MemoryStore;
 
     #[test]

@@ -5,6 +5,7 @@ pub mod bundle;
 pub mod contact;
 pub mod device;
 pub mod list;
+mod named;
 pub mod safety;
 mod talk;
 pub mod words;

@@ -201,6 +201,16 @@ pub(super) fn items(
     from: u64,
     limit: usize,
 ) -> Result<Vec<(u64, Item)>, StoreError> {
+    // Most often it is the one that was just queued.
+    let next = state(cx.tx, no, device)?.next;
+    if from.saturating_add(1) == next
+        && let Some(item) = cx.tx.row(&item_key(no, device, from))?
+    {
+        return Ok(alloc::vec![(from, item)]);
+    }
+    if from >= next {
+        return Ok(Vec::new());
+    }
     let span = Span::all(Table::Outbox, device_scope(no, device), limit).from(from.to_be_bytes());
     let rows = cx.tx.rows::<Item>(&span)?;
     Ok(rows

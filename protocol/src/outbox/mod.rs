@@ -5,6 +5,7 @@
 //! connection: those before it are in flight. A new connection starts again at the oldest.
 
 mod cx;
+mod forget;
 mod items;
 mod plain;
 mod press;
@@ -14,9 +15,12 @@ mod reach;
 mod receipts;
 
 pub use cx::Cx;
+pub use forget::{close, forget, forget_dials};
 pub use items::{Item, OutState, Sealed, What, find, state};
 pub use pump::pump;
-pub use queue::{enqueue, enqueue_current, enqueue_first, may_send, readdress, targets, unseal};
+pub use queue::{
+    enqueue, enqueue_current, enqueue_first, may_send, readdress, targets, unseal, waits,
+};
 pub use reach::{
     DialRow, DialWhat, attend, attend_now, dials, down, failed, first_addrs, is_online, listening,
     online_since, reach_of, set_listening, undelivered, up,

@@ -4,10 +4,11 @@ use super::items::{OutState, drop_item, items, mid_key, put_item, put_state, sta
 use super::plain::plain;
 use super::{Cx, Item, PAGE, Sealed, What, pump, state};
 use crate::feed::body::Body;
+use crate::feed::view::MessageRow;
 use crate::id::{DeviceId, Mid, SessionId};
 use crate::identity::contact::{ContactNo, ContactRow, ContactState, INVITER};
 use crate::session::ratchet::SessionRow;
-use crate::store::StoreError;
+use crate::store::{ReadExt, StoreError};
 use crate::wire::codec::encode;
 use alloc::vec::Vec;
 
@@ -23,6 +24,31 @@ pub fn targets(contact: &ContactRow) -> Vec<DeviceId> {
 /// Whether letters may go to a contact at all.
 pub fn may_send(state: ContactState) -> bool {
     matches!(state, ContactState::Pending | ContactState::Connected)
+}
+
+/// Whether a message of ours, or its newest edit, is still on its way to one of their devices: what
+/// will be said is read from its row.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn waits(
+    store: &(impl ReadExt + ?Sized),
+    contact: &ContactRow,
+    row: &MessageRow,
+) -> Result<bool, StoreError> {
+    let mids = [Some(row.mid), row.edit.map(|edit| edit.mid)];
+    for device in targets(contact) {
+        for mid in mids.iter().flatten() {
+            if row.mine
+                && store
+                    .row::<u64>(&mid_key(contact.no, &device, mid))?
+                    .is_some()
+            {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Queues an item for one device.

@@ -95,7 +95,7 @@ fn online_key(peer: &Peer) -> Key {
     Key::one(Table::Online, peer.0)
 }
 
-fn dials_key(no: ContactNo) -> Key {
+pub(super) fn dials_key(no: ContactNo) -> Key {
     Key::one(Table::Dial, no.to_be_bytes())
 }
 
@@ -250,7 +250,10 @@ pub fn up(cx: &mut Cx<'_, '_, '_>, peer: &Peer, how: Reach) -> Result<(), StoreE
             reach: Some(how),
         })?;
     }
-    ask_inviter(cx, &contact, &device, peer)?;
+    // A link of somebody who is reached already waits for the same peer.
+    if contact.pending.is_some() && contact::device(cx.tx, no, &INVITER)?.peer == Some(*peer) {
+        ask_inviter(cx, &contact, &INVITER, peer)?;
+    }
     super::flush(cx, no, &device)?;
     pump(cx, no, &device)
 }

@@ -25,7 +25,7 @@ pub(super) const UNTRACKED: u64 = u64::MAX;
 /// Receipts kept for a device that is away; the sender asks again for any that fell out.
 const DUE_MAX: usize = 1_024;
 
-fn due_key(no: ContactNo, device: &DeviceId) -> Key {
+pub(super) fn due_key(no: ContactNo, device: &DeviceId) -> Key {
     Key::one(Table::ReceiptDue, device_scope(no, device))
 }
 

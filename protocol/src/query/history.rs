@@ -27,7 +27,7 @@ pub fn history(
     name: &str,
     place: Option<&[u8]>,
 ) -> Result<Option<History>, StoreError> {
-    let Some(contact) = contact::by_name(store, name)? else {
+    let Some(contact) = contact::named(store, name)? else {
         return Ok(None);
     };
     let mut place = place.unwrap_or_default().to_vec();

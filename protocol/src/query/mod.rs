@@ -13,7 +13,7 @@ pub use people::{
     words,
 };
 pub use search::{Missing, Search};
-pub use talk::{changes, message, messages};
+pub use talk::{changes, is_only_with, message, messages};
 pub use views::{
     Change, ChangeView, Changes, ContactView, Hunt, Me, MessageView, NextStep, NoticeView, Page,
     ReactionView, RequestView, SafetyView, StatusView, Step, What, WhyView,

@@ -71,17 +71,17 @@ pub fn contacts(store: &dyn Read) -> Result<Vec<ContactView>, StoreError> {
     Ok(views)
 }
 
-/// One contact by petname, whatever its state.
+/// One contact by petname or address, whatever its state.
 ///
 /// # Errors
 /// [`StoreError`] if the disk fails.
 pub fn contact(store: &dyn Read, name: &str) -> Result<Option<ContactView>, StoreError> {
-    contact::by_name(store, name)?
+    contact::named(store, name)?
         .map(|row| contact_view(store, &row))
         .transpose()
 }
 
-/// One contact by account, whatever its state.
+/// One contact by account id, whatever its state.
 ///
 /// # Errors
 /// [`StoreError`] if the disk fails.
@@ -143,7 +143,7 @@ pub fn status(store: &dyn Read) -> Result<StatusView, StoreError> {
 /// # Errors
 /// [`StoreError`] if the disk fails.
 pub fn draft(store: &dyn Read, name: &str) -> Result<Option<Option<DraftRow>>, StoreError> {
-    match contact::by_name(store, name)? {
+    match contact::named(store, name)? {
         Some(row) => Ok(Some(draft::get(store, &row)?)),
         None => Ok(None),
     }
@@ -195,6 +195,7 @@ pub(super) fn contact_view(store: &dyn Read, row: &ContactRow) -> Result<Contact
         doubted: row.doubted.is_some(),
         muted: row.muted.is_some(),
         muted_until: row.muted.and_then(|muted| muted.until),
+        clearing: row.clearing.is_some(),
         reach: reach.filter(|_| row.state == ContactState::Connected),
         last_seen: row.last_seen,
         unread: row.unread,
@@ -221,7 +222,7 @@ pub(super) fn request_view(store: &dyn Read, row: &ContactRow) -> Result<Request
 /// # Errors
 /// [`StoreError`] if the disk fails.
 pub fn safety(store: &dyn Read, name: &str) -> Result<Option<Option<SafetyView>>, StoreError> {
-    let Some(row) = contact::by_name(store, name)? else {
+    let Some(row) = contact::named(store, name)? else {
         return Ok(None);
     };
     let roots = roots(store, &row.account)?;
@@ -243,7 +244,7 @@ pub fn safety(store: &dyn Read, name: &str) -> Result<Option<Option<SafetyView>>
 /// # Errors
 /// [`StoreError`] if the disk fails.
 pub fn notices(store: &dyn Read, name: &str) -> Result<Option<Vec<NoticeView>>, StoreError> {
-    let Some(row) = contact::by_name(store, name)? else {
+    let Some(row) = contact::named(store, name)? else {
         return Ok(None);
     };
     let views = notices::list(store, row.no)?.into_iter();

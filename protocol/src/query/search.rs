@@ -73,7 +73,7 @@ impl Search {
     pub fn begin(store: &dyn Read, hunt: &Hunt) -> Result<Result<Self, Missing>, StoreError> {
         let own = device::load(store)?.ok_or(StoreError::Damaged(Table::Own))?;
         let only = match &hunt.contact {
-            Some(name) => match contact::by_name(store, name)? {
+            Some(name) => match contact::named(store, name)? {
                 Some(row) => Some((row.clock, row.no)),
                 None => return Ok(Err(Missing::Contact)),
             },

@@ -6,7 +6,8 @@ use crate::feed::body::Body;
 use crate::feed::changes::{self, ChangeKind, ChangeRow};
 use crate::feed::gone;
 use crate::feed::view::{self, MessageRow};
-use crate::id::Mid;
+use crate::id::{AccountId, Mid};
+use crate::identity::account::address;
 use crate::identity::contact::{self, ContactNo, ContactRow};
 use crate::identity::device::{self, OwnRow};
 use crate::limits::{READ_DEFAULT, READ_MAX};
@@ -26,7 +27,7 @@ pub fn messages(
     name: &str,
     page: &Page,
 ) -> Result<Option<Vec<MessageView>>, StoreError> {
-    let Some(row) = contact::by_name(store, name)? else {
+    let Some(row) = contact::named(store, name)? else {
         return Ok(None);
     };
     let own = device::load(store)?.ok_or(StoreError::Damaged(Table::Own))?;
@@ -60,6 +61,18 @@ pub fn messages(
 pub fn message(store: &dyn Read, id: &Mid) -> Result<Option<MessageView>, StoreError> {
     let found = by_id(store, id)?;
     Ok(found.map(|(own, contact, row)| message_view(&own, &contact, &row)))
+}
+
+/// The message is there, and stands in the conversation with this account and in no other.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn is_only_with(store: &dyn Read, id: &Mid, account: &AccountId) -> Result<bool, StoreError> {
+    let Some(contact) = contact::by_account(store, account)? else {
+        return Ok(false);
+    };
+    let places = view::places(store, id)?;
+    Ok(!places.is_empty() && places.iter().all(|place| place.no == contact.no))
 }
 
 /// Changes after a cursor (0: from the oldest), at most `limit`.
@@ -179,7 +192,9 @@ pub(super) fn by_id(
     let Some(own) = device::load(store)? else {
         return Ok(None);
     };
-    let contact = contact::must(store, place.no)?;
+    let Some(contact) = contact::get(store, place.no)? else {
+        return Ok(None);
+    };
     let row = match view::get(store, place.no, &place.order)? {
         Some(row) => Some(row),
         None => gone::left(store, place.no, &place.order)?,
@@ -187,40 +202,58 @@ pub(super) fn by_id(
     Ok(row.map(|row| (own, contact, row)))
 }
 
-/// A change with its object; `None` if the object is gone.
+/// A change with its object; `None` if the object is gone, or the contact that it is about.
 fn change_view(
     store: &dyn Read,
     own: &OwnRow,
     row: ChangeRow,
 ) -> Result<Option<Change>, StoreError> {
-    let name = |no: ContactNo| Ok::<_, StoreError>(contact::must(store, no)?.name);
-    Ok(Some(match row.kind {
-        ChangeKind::Message { no, key } => {
-            let contact = contact::must(store, no)?;
-            match view::get(store, no, &key)? {
-                Some(message) => Change::Message(message_view(own, &contact, &message)),
-                None => return Ok(None),
-            }
+    let about = match &row.kind {
+        ChangeKind::Message { no, .. }
+        | ChangeKind::State { no, .. }
+        | ChangeKind::Contact { no }
+        | ChangeKind::Request { no }
+        | ChangeKind::Reach { no, .. } => Some(*no),
+        ChangeKind::Notice { no, .. } => *no,
+        ChangeKind::Removed { .. } => None,
+    };
+    let contact = match about {
+        Some(no) => match contact::get(store, no)? {
+            Some(contact) => Some(contact),
+            None => return Ok(None),
+        },
+        None => None,
+    };
+    Ok(match (row.kind, contact) {
+        (ChangeKind::Message { no, key }, Some(contact)) => {
+            let message = view::get(store, no, &key)?;
+            message.map(|message| Change::Message(message_view(own, &contact, &message)))
         }
-        ChangeKind::State { no, mid, state } => Change::State {
+        (ChangeKind::State { mid, state, .. }, Some(contact)) => Some(Change::State {
             id: mid,
-            contact: name(no)?,
+            contact: contact.name,
             state,
-        },
-        ChangeKind::Contact { no } => {
-            Change::Contact(contact_view(store, &contact::must(store, no)?)?)
+        }),
+        (ChangeKind::Contact { .. }, Some(contact)) => {
+            Some(Change::Contact(contact_view(store, &contact)?))
         }
-        ChangeKind::Request { no } => {
-            Change::Request(request_view(store, &contact::must(store, no)?)?)
+        (ChangeKind::Request { .. }, Some(contact)) => {
+            Some(Change::Request(request_view(store, &contact)?))
         }
-        ChangeKind::Reach { no, reach } => Change::Reach {
-            contact: name(no)?,
+        (ChangeKind::Reach { reach, .. }, Some(contact)) => Some(Change::Reach {
+            contact: contact.name,
             reach,
-        },
-        ChangeKind::Notice { no, code, text } => Change::Notice {
-            contact: no.map(name).transpose()?,
+        }),
+        (ChangeKind::Notice { code, text, .. }, contact) => Some(Change::Notice {
+            contact: contact.map(|contact| contact.name),
             code,
             text,
-        },
-    }))
+        }),
+        (ChangeKind::Removed { name, account, ak }, _) => Some(Change::Removed {
+            name,
+            account,
+            address: address(&account, &ak),
+        }),
+        (_, None) => None,
+    })
 }

@@ -47,6 +47,8 @@ pub struct ContactView {
     pub muted: bool,
     /// When that ends by itself.
     pub muted_until: Option<Millis>,
+    /// Its history is being erased.
+    pub clearing: bool,
     /// `None`: away.
     pub reach: Option<Reach>,
     /// Last time anything of theirs was opened.
@@ -199,6 +201,15 @@ pub enum Change {
         contact: String,
         /// How it was reached then; `None`: away.
         reach: Option<Reach>,
+    },
+    /// A contact was removed; nothing of it is here any more.
+    Removed {
+        /// The petname it had.
+        name: String,
+        /// Its account id.
+        account: AccountId,
+        /// `wax1…`
+        address: String,
     },
     /// Something the user should know.
     Notice {

@@ -12,7 +12,7 @@ use crate::limits::SESSIONS_MAX;
 use crate::private::Secret;
 use crate::store::{Key, ReadExt, StoreError, Table, Tx};
 use crate::time::Secs;
-use crate::wire::codec::Blob;
+use crate::wire::codec::{Blob, Malformed, decode_closed};
 use minicbor::{Decode, Encode};
 use ratchet::SessionRow;
 
@@ -25,6 +25,16 @@ pub struct Letter {
     /// ChaCha20-Poly1305.
     #[n(1)]
     pub ct: Blob,
+}
+
+impl Letter {
+    /// Its header.
+    ///
+    /// # Errors
+    /// [`Malformed`] if it is none.
+    pub fn header(&self) -> Result<ratchet::Header, Malformed> {
+        decode_closed(&self.hdr)
+    }
 }
 
 fn session_key(id: &SessionId) -> Key {

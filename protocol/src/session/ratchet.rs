@@ -17,7 +17,7 @@ use crate::limits::{ADVANCE_AFTER_MS, ADVANCE_MAX, PQ_EVERY_MS, PQ_LETTERS, SKIP
 use crate::private::{Bytes, Secret};
 use crate::store::{ReadExt, StoreError};
 use crate::time::{Millis, Secs};
-use crate::wire::codec::{Blob, decode_closed, encode};
+use crate::wire::codec::{Blob, encode};
 use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
@@ -301,6 +301,11 @@ impl SessionRow {
         Ok(())
     }
 
+    /// A letter that the receiving chain has not reached: it was neither opened nor passed over.
+    pub fn is_to_come(&self, header: &Header) -> bool {
+        self.dhr == Some(header.dh) && self.ckr.is_some() && header.n >= self.nr
+    }
+
     /// Opens a letter on a copy of the state. Duplicates are the caller's to find first.
     ///
     /// # Errors
@@ -311,14 +316,31 @@ impl SessionRow {
         letter: &Letter,
         now: Millis,
     ) -> Result<Result<Opened, OpenError>, StoreError> {
-        let Ok(header) = decode_closed::<Header>(&letter.hdr) else {
-            return Ok(Err(OpenError::Broken));
-        };
+        match letter.header() {
+            Ok(header) => self.open_with(store, &header, letter, now),
+            Err(_) => Ok(Err(OpenError::Broken)),
+        }
+    }
+
+    /// As [`SessionRow::open`], with the letter's header decoded already.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_with(
+        &self,
+        store: &(impl ReadExt + ?Sized),
+        header: &Header,
+        letter: &Letter,
+        now: Millis,
+    ) -> Result<Result<Opened, OpenError>, StoreError> {
         if header.sid != self.id || (header.ct.is_some() && header.ek.is_some()) {
             return Ok(Err(OpenError::Broken));
         }
+        if self.is_to_come(header) {
+            return Ok(self.open_in_chain(header, letter, now));
+        }
         if let Some(mk) = skipped::find(store, &self.id, &header.dh, header.n)? {
-            let opened = self.unlock(&mk, &header, letter).map(|plain| {
+            let opened = self.unlock(&mk, header, letter).map(|plain| {
                 let mut next = self.clone();
                 next.opened();
                 let spare_used = Some((header.dh, header.n));
@@ -333,10 +355,7 @@ impl SessionRow {
             return Ok(opened);
         }
         if self.dhr == Some(header.dh) && self.ckr.is_some() {
-            if header.n < self.nr {
-                return Ok(Err(OpenError::Used));
-            }
-            return Ok(self.open_in_chain(&header, letter, now));
+            return Ok(Err(OpenError::Used));
         }
         if store
             .get(&super::seen_key(&self.id, &closed_mark(&header.dh)))?
@@ -344,7 +363,7 @@ impl SessionRow {
         {
             return Ok(Err(OpenError::Used));
         }
-        Ok(self.open_new_chain(&header, letter, now))
+        Ok(self.open_new_chain(header, letter, now))
     }
 
     fn open_in_chain(

@@ -157,6 +157,26 @@ pub fn sweep(tx: &mut Tx<'_>, owner: &mut ContactRow, now: Millis) -> Result<boo
     Ok(erased == SWEEP_ROWS)
 }
 
+/// Erases keys of a contact that is gone, a bounded number at once; says whether there may be more.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn forget(tx: &mut Tx<'_>, no: ContactNo) -> Result<bool, StoreError> {
+    let span = Span::all(Table::SkippedOrder, no.to_be_bytes(), SWEEP_ROWS);
+    let rows = tx.rows::<OrderRow>(&span)?;
+    if rows.is_empty() {
+        return Ok(false);
+    }
+    let erased = rows.len();
+    for (suffix, row) in rows {
+        tx.delete(order_key(no, suffix_u64(&suffix)));
+        tx.delete(spare_key(&row.session, &row.dh, row.n));
+    }
+    let total = total(tx)?;
+    set_total(tx, total.saturating_sub(erased as u64));
+    Ok(erased == SWEEP_ROWS)
+}
+
 /// Erases the contact's oldest keys, at most `count`, stored before `before`.
 fn evict(
     tx: &mut Tx<'_>,

@@ -109,6 +109,9 @@ pub enum Table {
     /// What is left of messages that disappeared: that they were there.
     #[n(34)]
     Gone = 34,
+    /// Ids of messages that were erased here, in order of that: no duplicate brings one back.
+    #[n(35)]
+    Cleared = 35,
     /// What was begun to a contact and not sent.
     #[n(37)]
     Draft = 37,

@@ -3,13 +3,16 @@
 use super::span::PageLayer;
 use super::{Batch, BatchLayer, Key, Layer, Read, ReadExt, Rows, Span, StoreError, merge};
 use crate::private::Bytes;
-use crate::wire::codec::encode_secret;
+use crate::wire::codec::encode_to;
+use zeroize::Zeroize;
 
 /// An overlay on a store. Nothing is written until its batch is applied.
 pub struct Tx<'a> {
     base: &'a dyn Read,
     writes: Batch,
     wake: Option<u64>,
+    /// Where rows are encoded: they are stored in as much room as they need.
+    scratch: Bytes,
 }
 
 impl<'a> Tx<'a> {
@@ -19,12 +22,17 @@ impl<'a> Tx<'a> {
             base,
             writes: Batch::new(),
             wake: None,
+            scratch: Bytes::default(),
         }
     }
 
     /// Writes an encoded row.
     pub fn put<T: minicbor::Encode<()>>(&mut self, key: Key, value: &T) {
-        self.writes.insert(key, Some(encode_secret(value)));
+        encode_to(value, &mut self.scratch);
+        let row = Bytes::new(self.scratch.to_vec());
+        self.scratch.as_mut_slice().zeroize();
+        self.scratch.clear();
+        self.writes.insert(key, Some(row));
     }
 
     /// Deletes a row; one that does not exist is no error.

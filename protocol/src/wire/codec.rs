@@ -7,14 +7,16 @@
 //! way to write the same thing is refused.
 
 use crate::limits::CBOR_DEPTH_MAX;
-use crate::private::Bytes;
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use minicbor::data::Type;
 use minicbor::{Decode, Decoder, Encode, Encoder};
-use zeroize::Zeroizing;
 
 /// Keys from here on are extensions: ignored by readers that do not know them.
 pub const EXTENSION_KEY_MIN: u64 = 64;
+
+/// Room for an encoded value to begin with: most letters and rows fit.
+const ENCODED_BYTES: usize = 512;
 
 /// The bytes are not canonical CBOR of the expected type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -29,15 +31,17 @@ impl From<minicbor::decode::Error> for Malformed {
 
 /// Encodes a value. Writing to memory cannot fail.
 pub fn encode<T: Encode<()>>(value: &T) -> Vec<u8> {
-    match minicbor::to_vec(value) {
-        Ok(bytes) => bytes,
-        Err(_) => unreachable!("a vector takes any bytes"),
-    }
+    let mut bytes = Vec::with_capacity(ENCODED_BYTES);
+    encode_to(value, &mut bytes);
+    bytes
 }
 
-/// Encodes a value that may hold secrets.
-pub fn encode_secret<T: Encode<()>>(value: &T) -> Bytes {
-    Zeroizing::new(encode(value))
+/// Encodes a value behind what is there already.
+pub fn encode_to<T: Encode<()>>(value: &T, bytes: &mut Vec<u8>) {
+    match minicbor::encode(value, bytes) {
+        Ok(()) => {}
+        Err(_) => unreachable!("a vector takes any bytes"),
+    }
 }
 
 /// Decodes a peer's bytes strictly; extension keys are ignored.
@@ -48,8 +52,15 @@ pub fn decode<T>(bytes: &[u8]) -> Result<T, Malformed>
 where
     T: Encode<()> + for<'b> Decode<'b, ()>,
 {
-    let known = strip(bytes)?;
-    let value = minicbor::decode::<T>(&known)?;
+    decode_known(&strip(bytes)?)
+}
+
+/// The one value of canonical bytes without extension keys.
+fn decode_known<T>(known: &[u8]) -> Result<T, Malformed>
+where
+    T: Encode<()> + for<'b> Decode<'b, ()>,
+{
+    let value = minicbor::decode::<T>(known)?;
     if encode(&value) == known {
         Ok(value)
     } else {
@@ -65,10 +76,10 @@ pub fn decode_closed<T>(bytes: &[u8]) -> Result<T, Malformed>
 where
     T: Encode<()> + for<'b> Decode<'b, ()>,
 {
-    if strip(bytes)? != bytes {
-        return Err(Malformed);
+    match strip(bytes)? {
+        Cow::Borrowed(known) => decode_known(known),
+        Cow::Owned(_) => Err(Malformed),
     }
-    decode(bytes)
 }
 
 /// Decodes a row of our own store; unknown keys are ignored, so older rows can be read.
@@ -79,25 +90,41 @@ pub fn decode_row<T: for<'b> Decode<'b, ()>>(bytes: &[u8]) -> Result<T, Malforme
     Ok(minicbor::decode(bytes)?)
 }
 
-/// Checks that the bytes are one canonical item and returns them without extension keys.
+/// Checks that the bytes are one canonical item and returns them without extension keys: as they
+/// are, where there are none.
 ///
 /// # Errors
 /// [`Malformed`] if they are not.
-pub fn strip(bytes: &[u8]) -> Result<Vec<u8>, Malformed> {
+pub fn strip(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Malformed> {
     let mut walk = Walk {
         d: Decoder::new(bytes),
-        out: Encoder::new(Vec::with_capacity(bytes.len())),
+        out: None,
+        extended: false,
     };
     walk.item(0)?;
     if walk.d.position() != bytes.len() {
         return Err(Malformed);
     }
-    Ok(walk.out.into_writer())
+    if !walk.extended {
+        return Ok(Cow::Borrowed(bytes));
+    }
+    let mut walk = Walk {
+        d: Decoder::new(bytes),
+        out: Some(Encoder::new(Vec::with_capacity(bytes.len()))),
+        extended: false,
+    };
+    walk.item(0)?;
+    Ok(Cow::Owned(
+        walk.out.map(Encoder::into_writer).unwrap_or_default(),
+    ))
 }
 
 struct Walk<'b> {
     d: Decoder<'b>,
-    out: Encoder<Vec<u8>>,
+    /// What was read, without extension keys; nothing on a walk that only looks.
+    out: Option<Encoder<Vec<u8>>>,
+    /// An extension key was met.
+    extended: bool,
 }
 
 impl Walk<'_> {
@@ -107,37 +134,37 @@ impl Walk<'_> {
             Type::U8 | Type::U16 | Type::U32 | Type::U64 => {
                 let value = self.d.u64()?;
                 self.canonical(start, head_len(value), 0)?;
-                write(self.out.u64(value))
+                self.write(|out| out.u64(value).map(|_| ()))
             }
             Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Int => {
                 let value = self.d.int()?;
                 let wide = i128::from(value);
                 let magnitude = u64::try_from(-1 - wide).map_err(|_| Malformed)?;
                 self.canonical(start, head_len(magnitude), 0)?;
-                write(self.out.int(value))
+                self.write(|out| out.int(value).map(|_| ()))
             }
             Type::Bytes => {
                 let value = self.d.bytes()?;
                 self.canonical(start, head_len(value.len() as u64), value.len())?;
-                write(self.out.bytes(value))
+                self.write(|out| out.bytes(value).map(|_| ()))
             }
             Type::String => {
                 let value = self.d.str()?;
                 self.canonical(start, head_len(value.len() as u64), value.len())?;
-                write(self.out.str(value))
+                self.write(|out| out.str(value).map(|_| ()))
             }
             Type::Bool => {
                 let value = self.d.bool()?;
-                write(self.out.bool(value))
+                self.write(|out| out.bool(value).map(|_| ()))
             }
             Type::Null => {
                 self.d.null()?;
-                write(self.out.null())
+                self.write(|out| out.null().map(|_| ()))
             }
             Type::Array if depth < CBOR_DEPTH_MAX => {
                 let count = self.d.array()?.ok_or(Malformed)?;
                 self.canonical(start, head_len(count), 0)?;
-                write(self.out.array(count))?;
+                self.write(|out| out.array(count).map(|_| ()))?;
                 (0..count).try_for_each(|_| self.item(depth + 1))
             }
             Type::Map if depth < CBOR_DEPTH_MAX => self.map(start, depth),
@@ -149,7 +176,9 @@ impl Walk<'_> {
     fn map(&mut self, start: usize, depth: usize) -> Result<(), Malformed> {
         let count = self.d.map()?.ok_or(Malformed)?;
         self.canonical(start, head_len(count), 0)?;
-        let outer = core::mem::replace(&mut self.out, Encoder::new(Vec::new()));
+        // The head comes first and says how many keys are kept, which is known last.
+        let inner = self.out.as_ref().map(|_| Encoder::new(Vec::new()));
+        let outer = core::mem::replace(&mut self.out, inner);
         let mut kept = 0;
         let mut last = None;
         for _ in 0..count {
@@ -160,19 +189,34 @@ impl Walk<'_> {
                 return Err(Malformed);
             }
             last = Some(key);
-            let mark = self.out.writer().len();
-            write(self.out.u64(key))?;
+            let mark = self.out.as_ref().map(|out| out.writer().len());
+            self.write(|out| out.u64(key).map(|_| ()))?;
             self.item(depth + 1)?;
             if key >= EXTENSION_KEY_MIN {
-                self.out.writer_mut().truncate(mark);
+                self.extended = true;
+                if let (Some(out), Some(mark)) = (&mut self.out, mark) {
+                    out.writer_mut().truncate(mark);
+                }
             } else {
                 kept += 1;
             }
         }
-        let inner = core::mem::replace(&mut self.out, outer).into_writer();
-        write(self.out.map(kept))?;
-        self.out.writer_mut().extend_from_slice(&inner);
+        let inner = core::mem::replace(&mut self.out, outer);
+        self.write(|out| out.map(kept).map(|_| ()))?;
+        if let (Some(out), Some(inner)) = (&mut self.out, inner) {
+            out.writer_mut().extend_from_slice(&inner.into_writer());
+        }
         Ok(())
+    }
+
+    fn write<E>(
+        &mut self,
+        item: impl FnOnce(&mut Encoder<Vec<u8>>) -> Result<(), E>,
+    ) -> Result<(), Malformed> {
+        match &mut self.out {
+            Some(out) => item(out).map_err(|_| Malformed),
+            None => Ok(()),
+        }
     }
 
     /// The head just read must have been `head` bytes long, its content `content`.
@@ -191,10 +235,6 @@ fn head_len(value: u64) -> usize {
         0x1_0000..0x1_0000_0000 => 5,
         _ => 9,
     }
-}
-
-fn write<T, E>(done: Result<T, E>) -> Result<(), Malformed> {
-    done.map(|_| ()).map_err(|_| Malformed)
 }
 
 /// Bytes as a CBOR byte string.

@@ -36,6 +36,20 @@ impl Node {
         node
     }
 
+    /// One input and nothing else.
+    pub fn step_once(&mut self, input: Input) -> Vec<Output> {
+        let mut tx = Tx::new(&self.store);
+        let mut at = Moment {
+            now: self.now,
+            rng: &mut self.dice,
+            settings: &self.settings,
+        };
+        let outputs = handle(&mut tx, &mut at, input).unwrap();
+        let batch = tx.into_batch();
+        self.store.apply(batch).unwrap();
+        outputs
+    }
+
     /// One input, and the wake-ups that are due at once.
     pub fn step(&mut self, input: Input) -> Vec<Output> {
         let mut tx = Tx::new(&self.store);

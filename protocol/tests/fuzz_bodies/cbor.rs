@@ -2,6 +2,7 @@
 //! what is canonical.
 
 use minicbor::{Decode, Encode};
+use std::borrow::Cow;
 use waxwing_protocol::agenda::Job;
 use waxwing_protocol::discovery::invite::{InviteGet, InviteObjects, InvitePlain, InviteRow};
 use waxwing_protocol::feed::body::{Body, Plain};
@@ -23,11 +24,11 @@ use waxwing_protocol::wire::codec::{
 
 /// Any bytes through every strict reader.
 pub fn cbor_strict(data: &[u8]) {
-    let stripped = strip(data);
+    let stripped = strip(data).map(Cow::into_owned);
     let plainer = item(data, 0).filter(|(_, rest)| rest.is_empty());
     assert_eq!(stripped.as_ref().ok(), plainer.as_ref().map(|(out, _)| out));
     if let Ok(known) = &stripped {
-        assert_eq!(strip(known).as_ref(), Ok(known), "stripping twice");
+        assert_eq!(strip(known).as_deref(), Ok(&known[..]), "stripping twice");
     }
 
     typed::<Frame>(data, &stripped);

@@ -3,6 +3,8 @@
 //! `cargo test -p waxwing-tests e2e` runs these alone. `WAXWING_UNDER_TEST=path` tests another
 //! build of the executable; `E2E_FULL=1` runs the long forms.
 
+mod bot;
+mod compact;
 mod contacts;
 mod demo;
 mod events;
@@ -18,6 +20,7 @@ mod requests;
 mod restart;
 mod secrets;
 mod talk;
+mod tokens;
 
 use serde_json::{Value, json};
 use std::path::PathBuf;

@@ -87,14 +87,51 @@ fn play(engine: Box<dyn Engine>) -> World {
     world
 }
 
+/// A shorter one, in which somebody gets another name and a history is erased.
+fn second_play(engine: Box<dyn Engine>) -> World {
+    let mut world = World::with_engine(2, Config::STEADY, engine);
+    world.populate(&["alice", "bob"]);
+    world.act(Step::Invite {
+        by: ALICE,
+        guest: BOB,
+        uses: 1,
+    });
+    world.run_for(20 * SECOND_MS);
+    for (by, to, text) in [(ALICE, BOB, "one"), (BOB, ALICE, "two")] {
+        let (text, reply) = (text.into(), false);
+        world.act(Step::Send {
+            by,
+            to,
+            text,
+            reply,
+        });
+        world.run_for(SECOND_MS);
+    }
+    world.act(Step::Name {
+        by: ALICE,
+        whom: BOB,
+        name: "bob from the choir".into(),
+    });
+    world.act(Step::Clear {
+        by: BOB,
+        with: ALICE,
+    });
+    world.run_for(SECOND_MS);
+    let _ = world.settle_within(10 * MINUTE_MS);
+    world
+}
+
 fn found(fault: Fault) -> BTreeSet<&'static str> {
-    let world = play(Box::new(Wrong::new(fault)));
-    world.violations().iter().map(|v| v.name).collect()
+    let plays = [play, second_play];
+    let worlds = plays.map(|play| play(Box::new(Wrong::new(fault))));
+    let violations = worlds.iter().flat_map(World::violations);
+    violations.map(|v| v.name).collect()
 }
 
 #[test]
 fn the_real_engine_passes_the_play() {
     play(Box::new(Real)).verdict().unwrap();
+    second_play(Box::new(Real)).verdict().unwrap();
 }
 
 #[test]
@@ -122,12 +159,14 @@ fn every_check_can_fail() {
         (Fault::HoardsRows, "rows"),
         (Fault::Invents, "invented"),
         (Fault::KeepsAwake, "busy"),
+        (Fault::GivesOwnNames, "misnamed"),
         (Fault::KeepsDeleted, "undeleted"),
         (Fault::ForgetsTimers, "timer_lost"),
         (Fault::ForgetsTimersForOne, "timers_differ"),
         (Fault::HidesDisappearing, "lost"),
         (Fault::HidesDisappearing, "lost_here"),
         (Fault::KeepsDisappearing, "outlived"),
+        (Fault::KeepsErased, "uncleared"),
         (Fault::KeepsTheOutbox, "outbox_left"),
         (Fault::ListsContactsTwice, "contact_twice"),
         (Fault::MovesStatesBack, "state_back"),

@@ -29,7 +29,9 @@ pub enum Fault {
     ForgetsEdits,
     ForgetsReactions,
     HidesEditsOfOthers,
+    GivesOwnNames,
     KeepsDeleted,
+    KeepsErased,
     KeepsDisappearing,
     HidesDisappearing,
     ForgetsTimers,
@@ -187,7 +189,16 @@ impl Engine for Wrong {
         {
             *key = None;
         }
-        if self.is(Fault::SaysItSent) && is_send(&input) {
+        let clears = matches!(
+            &input,
+            Input::Command {
+                command: Command::Clear { .. },
+                ..
+            }
+        );
+        if (self.is(Fault::SaysItSent) && is_send(&input))
+            || (self.is(Fault::KeepsErased) && clears)
+        {
             // Everything is answered, nothing is kept.
             let mut nowhere = Tx::new(&*tx);
             return Real.handle(&mut nowhere, at, input);
@@ -233,6 +244,10 @@ impl Engine for Wrong {
                 contacts
                     .iter_mut()
                     .for_each(|c| c.state = ContactState::Pending);
+            }
+            Fault::GivesOwnNames => {
+                let named = contacts.iter_mut().filter(|c| c.name.contains(' '));
+                named.for_each(|c| c.name = "somebody".into());
             }
             Fault::ForgetsTimers => contacts.iter_mut().for_each(|c| c.disappear_s = None),
             Fault::ForgetsTimersForOne => contacts

@@ -1,6 +1,6 @@
 //! Objects about what changed.
 
-use super::kinds::{MessageId, Time};
+use super::kinds::{Account, MessageId, Time};
 use super::{Contact, Message, Reach, Request, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -45,6 +45,14 @@ pub enum Change {
         /// How it was reached then.
         reach: Reach,
     },
+    /// A contact was removed; nothing of it is here any more.
+    Removed {
+        /// The petname it had.
+        name: String,
+        /// `wax1…`
+        #[schema(value_type = Account)]
+        account: String,
+    },
     /// Something the user should know.
     Notice {
         /// Petname, where it is about one.
@@ -68,6 +76,7 @@ impl Change {
             Self::Contact(_) => "contact",
             Self::Request(_) => "request",
             Self::Reach { .. } => "reach",
+            Self::Removed { .. } => "removed",
             Self::Notice { .. } => "notice",
             Self::Other => "other",
         }

@@ -52,6 +52,16 @@ pub struct MuteRequest {
     pub span: Option<String>,
 }
 
+/// Answer of `DELETE /v1/contacts/{name}`: who is no contact any more.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Removed {
+    /// The petname it had.
+    pub name: String,
+    /// `wax1…`
+    #[schema(value_type = Account)]
+    pub account: String,
+}
+
 /// Something that the user was told about a contact.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Notice {

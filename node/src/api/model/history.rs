@@ -1,7 +1,7 @@
 //! A message as it is taken along, by `export` and `import` (`docs/guide/history.md`).
 
 use super::State;
-use super::kinds::{MessageId, Time};
+use super::kinds::{MessageId, Time, whole};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,6 +15,7 @@ pub struct HistoryMessage {
     /// The owner of the history wrote it.
     pub mine: bool,
     /// Unix milliseconds: first key of the canonical order.
+    #[serde(deserialize_with = "whole")]
     pub clock: u64,
     /// When its author sent it; if missing, the time of `clock`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,6 +62,7 @@ pub struct HistoryReaction {
     #[schema(min_length = 1, max_length = 32)]
     pub emoji: String,
     /// Unix milliseconds: of several reactions of one side the newest counts.
+    #[serde(deserialize_with = "whole")]
     pub clock: u64,
     /// Id of the reaction.
     #[schema(value_type = MessageId)]
@@ -72,6 +74,7 @@ pub struct HistoryReaction {
 #[serde(deny_unknown_fields)]
 pub struct HistoryEdit {
     /// Unix milliseconds: the newest edit counts.
+    #[serde(deserialize_with = "whole")]
     pub clock: u64,
     /// Id of the edit.
     #[schema(value_type = MessageId)]
@@ -83,6 +86,8 @@ pub struct HistoryEdit {
 #[serde(deny_unknown_fields)]
 pub struct HistoryBody {
     /// Its type number.
+    #[serde(deserialize_with = "whole")]
+    #[schema(maximum = 65535)]
     pub kind: u16,
     /// Its CBOR, in unpadded base64url.
     #[schema(pattern = "^[A-Za-z0-9_-]*$", max_length = 54614)]

@@ -20,3 +20,20 @@ pub struct Disappear {
     /// Seconds; `null`: they stay.
     pub disappear_s: Option<u64>,
 }
+
+/// How a compaction of the database stands, or how the last one since the node started ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Compaction {
+    /// It is under way.
+    pub running: bool,
+    /// Rows copied so far.
+    pub rows: u64,
+    /// Bytes on disk when it began; `null` if there was none.
+    pub before_bytes: Option<u64>,
+    /// Bytes on disk when it was through.
+    pub after_bytes: Option<u64>,
+    /// How long it took, in milliseconds.
+    pub took_ms: Option<u64>,
+    /// Why it came to nothing, in a sentence; the database is then as it was.
+    pub failed: Option<String>,
+}

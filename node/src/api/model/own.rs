@@ -1,5 +1,6 @@
 //! Objects about this account, its node and its invites.
 
+use super::kinds::maybe_whole;
 use super::kinds::{Account, DeviceId, PeerId, Time};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -95,7 +96,11 @@ pub struct WordsWritten {
 #[serde(deny_unknown_fields)]
 pub struct InviteRequest {
     /// 1 (the default) to 100.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "maybe_whole",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(minimum = 1, maximum = 100)]
     pub uses: Option<u8>,
     /// Life, as `7d` or `12h`, one minute to 30 days; 7 days if missing.

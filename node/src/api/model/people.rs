@@ -67,7 +67,7 @@ impl Reach {
 #[serde(deny_unknown_fields)]
 pub struct AddRequest {
     /// `waxwing:…`
-    #[schema(max_length = 4096)]
+    #[schema(max_length = 4096, pattern = r"^\s*waxwing:[A-Za-z0-9_-]+\s*$")]
     pub link: String,
     /// Petname to give; the contact's own name if missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,6 +110,8 @@ pub struct Contact {
     /// When that ends by itself; `null` if it does not.
     #[schema(value_type = Option<Time>)]
     pub muted_until: Option<String>,
+    /// Its history is being erased, which takes a while if it is long.
+    pub clearing: bool,
     /// How it is reached.
     pub reach: Reach,
     /// Last time anything of theirs was opened.

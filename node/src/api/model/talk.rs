@@ -79,7 +79,7 @@ pub struct EditRequest {
 #[serde(deny_unknown_fields)]
 pub struct ReactRequest {
     /// One emoji, at most 32 bytes; empty takes the reaction back.
-    #[schema(max_length = 32)]
+    #[schema(max_length = 32, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     pub emoji: String,
 }
 

@@ -141,6 +141,41 @@ pub(super) async fn unmute(
     contact(&node, key, Command::Mute { name, mute }).await
 }
 
+/// Erases the history with a contact in this home. What still waits for delivery stays.
+#[utoipa::path(
+    post,
+    path = "/v1/contacts/{name}/clear",
+    tag = "people",
+    params(Name, IdemKey),
+    responses((status = 200, body = model::Contact), NoContact)
+)]
+pub(super) async fn clear(
+    State(node): Node,
+    Name(name): Name,
+    IdemKey(key): IdemKey,
+) -> Reply<model::Contact> {
+    contact(&node, key, Command::Clear { name }).await
+}
+
+/// Forgets a contact altogether: history, outbox, keys. It is a stranger from then on, and not told.
+#[utoipa::path(
+    delete,
+    path = "/v1/contacts/{name}",
+    tag = "people",
+    params(Name, IdemKey),
+    responses((status = 200, body = model::Removed), NoContact)
+)]
+pub(super) async fn remove(
+    State(node): Node,
+    Name(name): Name,
+    IdemKey(key): IdemKey,
+) -> Reply<model::Removed> {
+    let answer = command(&node, key, Command::Remove { name }).await?;
+    convert::removed(answer)
+        .map(Json)
+        .ok_or_else(Fault::unexpected)
+}
+
 /// What was told about a contact, oldest first, at most 64.
 #[utoipa::path(
     get,

@@ -1,6 +1,7 @@
 //! How long things are kept.
 
 use super::{Node, Reply, command};
+use crate::api::convert;
 use crate::api::extract::{Body, IdemKey, Name};
 use crate::api::model;
 use crate::api::problem::Fault;
@@ -8,8 +9,10 @@ use crate::api::span;
 use crate::api::table::{Forbidden, NoContact};
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use waxwing_protocol::input::Command;
 use waxwing_protocol::output::Answer;
+use waxwing_protocol::query;
 
 /// Sets after which time what is sent from now on disappears, on both sides.
 #[utoipa::path(
@@ -39,11 +42,46 @@ pub(super) async fn disappear(
         name: name.clone(),
         secs,
     };
-    match command(&node, key, wish).await? {
-        Answer::Timer { secs, .. } => Ok(Json(model::Disappear {
-            name,
-            disappear_s: (secs > 0).then_some(secs),
-        })),
-        _ => Err(Fault::unexpected()),
-    }
+    let Answer::Timer { secs, .. } = command(&node, key, wish).await? else {
+        return Err(Fault::unexpected());
+    };
+    // An address was understood too: the answer says the petname.
+    let asked = name.clone();
+    let found = node
+        .handle
+        .query(move |store| query::contact(store, &asked))
+        .await?;
+    Ok(Json(model::Disappear {
+        name: found.map_or(name, |view| view.name),
+        disappear_s: (secs > 0).then_some(secs),
+    }))
+}
+
+/// Begins to copy the live rows of the database into a new one, so that nothing is left on the disk
+/// of what was deleted; the node goes on meanwhile. `GET` tells when it is through.
+#[utoipa::path(
+    post,
+    path = "/v1/compact",
+    tag = "node",
+    params(IdemKey),
+    responses((status = 202, body = model::Compaction))
+)]
+pub(super) async fn compact(
+    State(node): Node,
+    // Twice is once: while one is under way no other is begun.
+    IdemKey(_): IdemKey,
+) -> Result<(StatusCode, Json<model::Compaction>), Fault> {
+    let state = node.handle.compact().await?;
+    Ok((StatusCode::ACCEPTED, Json(convert::compaction(state))))
+}
+
+/// How the compaction of the database stands.
+#[utoipa::path(
+    get,
+    path = "/v1/compact",
+    tag = "node",
+    responses((status = 200, body = model::Compaction))
+)]
+pub(super) async fn compaction(State(node): Node) -> Json<model::Compaction> {
+    Json(convert::compaction(node.handle.compaction()))
 }

@@ -1,6 +1,7 @@
 //! Contacts, requests, invites.
 
 use super::{Node, Reply, command, created, no_contact};
+use crate::api::caller::Caller;
 use crate::api::convert;
 use crate::api::extract::{Body, IdemKey, Name};
 use crate::api::model;
@@ -13,7 +14,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use waxwing_protocol::input::Command;
 use waxwing_protocol::output::Answer;
-use waxwing_protocol::query;
+use waxwing_protocol::query::{self, ContactView, RequestView};
 
 /// Makes an invite link.
 #[utoipa::path(
@@ -52,9 +53,15 @@ pub(super) async fn invite(
     tag = "people",
     responses((status = 200, body = model::ContactList))
 )]
-pub(super) async fn contacts(State(node): Node) -> Reply<model::ContactList> {
+pub(super) async fn contacts(State(node): Node, caller: Caller) -> Reply<model::ContactList> {
     let views = node.handle.query(query::contacts).await?;
-    let contacts = views.into_iter().map(convert::contact).collect();
+    let only = caller.only();
+    let shown = |view: &ContactView| only.is_none_or(|account| view.account == account);
+    let contacts = views
+        .into_iter()
+        .filter(shown)
+        .map(convert::contact)
+        .collect();
     Ok(Json(model::ContactList { contacts }))
 }
 
@@ -106,9 +113,15 @@ pub(super) async fn contact(State(node): Node, Name(name): Name) -> Reply<model:
     tag = "people",
     responses((status = 200, body = model::RequestList))
 )]
-pub(super) async fn requests(State(node): Node) -> Reply<model::RequestList> {
+pub(super) async fn requests(State(node): Node, caller: Caller) -> Reply<model::RequestList> {
     let views = node.handle.query(query::requests).await?;
-    let requests = views.into_iter().map(convert::request).collect();
+    let only = caller.only();
+    let shown = |view: &RequestView| only.is_none_or(|account| view.account == account);
+    let requests = views
+        .into_iter()
+        .filter(shown)
+        .map(convert::request)
+        .collect();
     Ok(Json(model::RequestList { requests }))
 }
 

@@ -7,7 +7,7 @@ use waxwing_protocol::output::Answer;
 
 const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
 
-async fn served() -> String {
+pub(super) async fn served() -> String {
     let node = Node::start(|_| Ok(Answer::Done)).await;
     let reply = node.ask("GET", "/v1/openapi.json", "", "").await;
     assert_eq!(reply.status, 200);
@@ -43,14 +43,16 @@ async fn events_are_told_by_kind_and_none_is_told_that_never_comes() {
             None => &kind["properties"]["event"]["enum"][0],
         })
         .collect();
-    let told = ["message", "state", "contact", "request", "reach", "notice"];
+    let told = [
+        "message", "state", "contact", "request", "reach", "removed", "notice",
+    ];
     for kind in told {
         assert!(kinds.iter().any(|known| *known == kind), "{kind}");
     }
     assert!(!kinds.iter().any(|known| *known == "other"));
 }
 
-fn operations(document: &Value) -> Vec<(String, &Map<String, Value>)> {
+pub(super) fn operations(document: &Value) -> Vec<(String, &Map<String, Value>)> {
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for method in METHODS {

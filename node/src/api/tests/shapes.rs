@@ -113,6 +113,7 @@ fn me_and_a_contact() {
         doubted: false,
         muted: true,
         muted_until: Some(AT),
+        clearing: false,
         reach: Some(Reach::Direct),
         last_seen: Some(AT),
         unread: 2,
@@ -122,7 +123,7 @@ fn me_and_a_contact() {
     };
     assert_eq!(
         json(&convert::contact(view.clone())),
-        r#"{"name":"bob","account":"wax1b","state":"connected","verified":false,"verify_again":false,"muted":true,"muted_until":"2026-11-23T10:00:00.123Z","reach":"direct","last_seen":"2026-11-23T10:00:00.123Z","unread":2,"peer":null,"disappear_s":null,"draft":"so far"}"#
+        r#"{"name":"bob","account":"wax1b","state":"connected","verified":false,"verify_again":false,"muted":true,"muted_until":"2026-11-23T10:00:00.123Z","clearing":false,"reach":"direct","last_seen":"2026-11-23T10:00:00.123Z","unread":2,"peer":null,"disappear_s":null,"draft":"so far"}"#
     );
     let away = convert::contact(ContactView {
         reach: None,

@@ -1,9 +1,9 @@
 //! A contact as its owner keeps it: verified, named, silent, gone.
 
-use super::{meet, person, say, until_delivered};
+use super::{meet, messages, person, say, state, until_delivered};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
-use waxwing_tests::process::{Person, run};
+use waxwing_tests::process::{Person, run, until};
 
 fn contact(person: &Person, name: &str) -> Value {
     person.get(&format!("/v1/contacts/{name}"))
@@ -168,4 +168,91 @@ fn first_event(person: &Person, after: u64, kind: &str) -> Value {
     child.kill().unwrap();
     child.wait().unwrap();
     found.unwrap()
+}
+
+#[test]
+fn a_history_is_erased_here_and_what_waits_is_delivered() {
+    let (mut alice, mut bob) = (person("alice"), person("bob"));
+    meet(&mut alice, &mut bob);
+    let mut last = String::new();
+    for n in 0..300 {
+        last = say(&alice, "bob", &format!("old {n}"));
+    }
+    until_delivered(&alice, &last);
+    bob.kill();
+    let waits = say(&alice, "bob", "this waits");
+    let unsure = alice.run(&["clear", "bob"]).error(2);
+    assert_eq!(unsure["code"], "not_confirmed");
+    assert_eq!(messages(&alice, "bob").len(), 301);
+    let file = alice.dir().join("history.jsonl");
+    let file = file.to_str().unwrap();
+    assert_eq!(alice.run(&["export", "bob", "--output", file]).code, 0);
+    let done = alice.run(&["clear", "bob", "--yes"]).ok();
+    assert_eq!(
+        (&done["name"], &done["clearing"]),
+        (&"bob".into(), &false.into())
+    );
+    let left = messages(&alice, "bob");
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0]["text"], "this waits");
+    assert!(alice.run(&["search", "old"]).lines().is_empty());
+    bob.up();
+    until_delivered(&alice, &waits);
+    assert_eq!(messages(&bob, "alice").len(), 301);
+    assert_eq!(told(&alice, "bob"), ["cleared"]);
+    alice.run(&["clear", "nobody", "--yes"]).error(3);
+    // Nothing brings it back but the copy that she kept.
+    assert_eq!(alice.run(&["import", file]).code, 0);
+    assert_eq!(messages(&alice, "bob").len(), 301);
+    alice.run(&["clear", "bob", "--yes"]).ok();
+    assert!(messages(&alice, "bob").is_empty());
+}
+
+#[test]
+fn who_was_removed_is_a_stranger_until_a_new_link() {
+    let (mut alice, mut bob) = (person("alice"), person("bob"));
+    meet(&mut alice, &mut bob);
+    let id = say(&bob, "alice", "before");
+    until_delivered(&bob, &id);
+    let cursor = alice.run(&["status"]).ok()["cursor"].as_u64().unwrap();
+    let unsure = alice.run(&["contacts", "remove", "bob"]).error(2);
+    assert_eq!(unsure["code"], "not_confirmed");
+    let gone = alice.run(&["contacts", "remove", "bob", "--yes"]).ok();
+    assert_eq!(gone["account"], bob.ready()["account"]);
+    let event = first_event(&alice, cursor, "removed");
+    assert_eq!(
+        (&event["name"], &event["account"]),
+        (&"bob".into(), &gone["account"])
+    );
+    assert!(alice.run(&["contacts"]).lines().is_empty());
+    for args in [
+        &["read", "bob"][..],
+        &["contacts", "remove", "bob", "--yes"],
+    ] {
+        alice.run(args).error(3);
+    }
+    alice.run(&["why", &id]).error(3);
+    // Bob is told nothing, and what he says waits.
+    let waiting = say(&bob, "alice", "meanwhile");
+    until("it is written to her node", || {
+        state(&bob, &waiting) == "sent"
+    });
+    assert!(alice.run(&["requests"]).lines().is_empty());
+    alice.stop();
+    alice.up();
+    assert!(alice.run(&["contacts"]).lines().is_empty());
+
+    let invite = alice.run(&["invite"]).ok();
+    let link = invite["link"].as_str().unwrap();
+    assert_eq!(bob.run(&["add", link]).ok()["state"], "connected");
+    until_delivered(&bob, &waiting);
+    until("she knows his name", || {
+        !alice.run(&["contacts"]).lines().is_empty()
+            && alice.run(&["contacts"]).ok()["name"] == "bob"
+    });
+    let texts: Vec<Value> = messages(&alice, "bob");
+    assert_eq!(texts.len(), 1);
+    assert_eq!(texts[0]["text"], "meanwhile");
+    let id = say(&alice, "bob", "welcome back");
+    until_delivered(&alice, &id);
 }
