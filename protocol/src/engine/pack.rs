@@ -18,8 +18,9 @@ const QUIET_MS: Millis = 2 * SECOND_MS;
 const BUSY_MS: Millis = MINUTE_MS;
 /// … one step each such span.
 const BUSY_STEP_MS: Millis = SECOND_MS;
-/// Between two steps on a quiet node: whoever asks something comes in between.
-const STEP_MS: Millis = 2;
+/// Between two steps on a quiet node: whoever asks something comes in between, a search in many
+/// slices too.
+const STEP_MS: Millis = 20;
 /// Changes that do not count as a disturbance.
 const CALM_CHANGES: u64 = 8;
 /// Messages of one step, and bytes of their texts: a few milliseconds.

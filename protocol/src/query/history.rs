@@ -7,7 +7,7 @@ use crate::identity::contact;
 use crate::store::{Read, StoreError};
 use alloc::vec::Vec;
 
-/// Messages of a page.
+/// Messages that one page looks at; it holds fewer where some are not taken along.
 const PAGE: usize = 256;
 /// Bytes of bodies at which a page ends.
 const PAGE_BYTES: usize = 512 * 1024;
@@ -31,13 +31,14 @@ pub fn history(
         return Ok(None);
     };
     let mut place = place.unwrap_or_default().to_vec();
-    let (mut page, mut bytes) = (Vec::new(), 0);
-    while page.len() < PAGE && bytes < PAGE_BYTES {
+    let (mut page, mut looked, mut bytes) = (Vec::new(), 0, 0);
+    while looked < PAGE && bytes < PAGE_BYTES {
         let rows = view::after(store, contact.no, &place, SCAN)?;
         let Some((last, _)) = rows.last() else {
             return Ok(Some((page, None)));
         };
         place.clone_from(last);
+        looked += rows.len();
         bytes += rows
             .iter()
             .map(|(_, row)| row.body.bytes.len())
