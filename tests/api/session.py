@@ -25,6 +25,8 @@ WAIT_S = 30
 LIMIT_S = 240
 SEED = os.environ.get("SEED", "20261124")
 WRITTEN = "/v1/words/written"
+CLEAR = "POST /v1/contacts/{name}/clear"
+REMOVE = "DELETE /v1/contacts/{name}"
 # Not asked by schemathesis: schemathesis.toml says why; and the document itself, which it is given.
 LEFT_OUT = {"POST /v1/stop", "GET /v1/events", "GET /v1/openapi.json"}
 
@@ -111,6 +113,7 @@ def scene(alice, bob, *strangers):
     return {
         "api": alice.api,
         "token": alice.token,
+        "bob": contact(alice, "bob")["account"],
         "messages": {"any": [*sent, heard], "edit": sent[:2], "delete": sent[2:]},
         "tokens": tokens,
         # Fields of bodies, by path: the form of what is replaced, and what is there.
@@ -190,9 +193,12 @@ def main():
         known = scene(alice, bob, *strangers)
         document = alice.ask("GET", "/v1/openapi.json")
         events.check(alice, bob)
-        report = schemathesis(alice, known, root, "--exclude-path", WRITTEN)
-        # Once the words are written down they are gone: that comes last.
-        report += schemathesis(alice, known, root, "--include-path", WRITTEN)
+        # What takes away what others need comes last: words that are written down, a history that is
+        # cleared, a contact who is removed.
+        apart = ["--exclude-path", WRITTEN, "--exclude-name", CLEAR, "--exclude-name", REMOVE]
+        report = schemathesis(alice, known, root, *apart)
+        for last in (["--include-path", WRITTEN], ["--include-name", CLEAR], ["--include-name", REMOVE]):
+            report += schemathesis(alice, known, root, *last)
         succeeded(document, statuses(report))
         for node in nodes:
             if node.process.poll() is not None:
