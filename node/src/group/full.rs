@@ -15,7 +15,7 @@ use waxwing_protocol::output::{Answer, Output};
 use waxwing_protocol::store::{Key, ReadExt, StoreError, Table, Tx};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const DISK_MIB: u64 = 48;
+const DISK_MIB: u64 = 80;
 const MIB: u64 = 1024 * 1024;
 
 /// A mounted tmpfs; unmounted when dropped.

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use waxwing_tests::process::{Person, run, until};
 
 /// Twice what a node wants to keep free.
-const DISK_MIB: u64 = 128;
+const DISK_MIB: u64 = 168;
 const MIB: usize = 1024 * 1024;
 
 /// A mounted tmpfs; unmounted when dropped.
