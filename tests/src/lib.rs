@@ -7,7 +7,7 @@
 //! finally lead to, and checks compare the two while the run goes on and once it has settled.
 //!
 //! Beside it stand [`process`] and [`http`]: real nodes, each a process with a home on a real disk,
-//! for the few tests that need them, and for [`bench`].
+//! for the few tests that need them, and for [`mod@bench`].
 //! for the few tests that need them. [`cut`] is the store of such a home under power cuts.
 
 pub mod address;

@@ -138,7 +138,7 @@ pub fn switch(text: &str) -> Result<bool, String> {
     }
 }
 
-/// A number of bytes, with a unit of [`UNITS`] or without.
+/// A number of bytes, with a unit of `UNITS` or without.
 ///
 /// # Errors
 /// What would be a size.
