@@ -5,6 +5,7 @@ mod admit;
 mod amend;
 mod answers;
 mod arrival;
+mod bridges;
 mod commands;
 mod contacts;
 mod draft;

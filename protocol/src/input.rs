@@ -23,12 +23,35 @@ pub struct Moment<'a> {
 pub struct Settings {
     /// Tell senders when their messages were read.
     pub read_receipts: bool,
+    /// This node is a bridge.
+    pub bridge: Option<BridgeSettings>,
+}
+
+/// What a bridge does for others.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BridgeSettings {
+    /// ISO 3166-1 alpha-2, upper case.
+    pub country: String,
+    /// Who runs it, as people know them.
+    pub operator: String,
+    /// It holds blocks for others.
+    pub mailbox: bool,
+    /// It hands boxes on to other bridges.
+    pub forward: bool,
+    /// It carries connections between nodes that cannot reach each other; the shell does that.
+    pub relay: bool,
+    /// Multiaddrs at which others reach it, with or without `/p2p/`; empty for those that are
+    /// listened on.
+    pub public: Vec<String>,
+    /// Bytes that all mailboxes together may hold.
+    pub quota_bytes: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             read_receipts: true,
+            bridge: None,
         }
     }
 }
@@ -341,4 +364,18 @@ pub enum Command {
     /// The recovery words are on paper: erase them from the home.
     #[n(10)]
     WordsWritten,
+    /// Keep a mailbox at a bridge from now on.
+    #[n(23)]
+    AddBridge {
+        /// `waxwing-bridge:…`
+        #[n(0)]
+        descriptor: String,
+    },
+    /// Give up the mailbox at a bridge. What it holds is fetched for a while yet.
+    #[n(24)]
+    RemoveBridge {
+        /// Its id, or the beginning of it, or its operator's name if no other bridge has it.
+        #[n(0)]
+        bridge: String,
+    },
 }

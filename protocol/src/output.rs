@@ -1,7 +1,7 @@
 //! Everything that the engine wants done, performed only after the commit is durable.
 
 pub use crate::feed::view::State;
-use crate::id::{AccountId, Mid, Peer};
+use crate::id::{AccountId, B32, Mid, Peer};
 pub use crate::identity::contact::ContactState;
 use crate::time::{Millis, Secs};
 use alloc::string::String;
@@ -126,6 +126,19 @@ pub enum Answer {
         /// Those that no home can hold.
         #[n(2)]
         refused: Vec<Unfit>,
+    },
+    /// A bridge was added or given up.
+    #[n(11)]
+    Bridge {
+        /// Its id.
+        #[n(0)]
+        bridge: B32,
+        /// Who runs it.
+        #[n(1)]
+        operator: String,
+        /// ISO 3166-1 alpha-2.
+        #[n(2)]
+        country: String,
     },
     /// Nothing more to say.
     #[n(5)]

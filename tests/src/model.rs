@@ -459,6 +459,7 @@ fn word(command: &Command) -> &'static str {
         Command::Remove { .. } => "remove",
         Command::Draft { .. } | Command::SendDraft { .. } => "draft",
         Command::Import { .. } => "import",
+        Command::AddBridge { .. } | Command::RemoveBridge { .. } => "bridge",
         Command::WordsWritten => "words",
     }
 }

@@ -1,7 +1,8 @@
 //! A user's wishes.
 
 use super::{
-    Outcome, admit, amend, answers, contacts, draft, erase, import, invites, pack, refuse, timers,
+    Outcome, admit, amend, answers, bridges, contacts, draft, erase, import, invites, pack, refuse,
+    timers,
 };
 use crate::agenda;
 use crate::discovery::invite::{self, BadLink, Invite};
@@ -108,6 +109,8 @@ fn act(cx: &mut Cx<'_, '_, '_>, command: Command) -> Outcome<Answer> {
         Command::SendDraft { name } => draft::send_it(cx, &name),
         Command::Import { contact, messages } => import::import(cx, &contact, messages),
         Command::MarkRead { name, upto } => mark_read(cx, &name, upto),
+        Command::AddBridge { descriptor } => bridges::add(cx, &descriptor),
+        Command::RemoveBridge { bridge } => bridges::remove(cx, &bridge),
         Command::WordsWritten => {
             device::erase_words(cx.tx);
             Ok(Ok(Answer::Done))

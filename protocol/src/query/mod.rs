@@ -1,5 +1,6 @@
 //! Reading: what a person or a program sees. Pure functions of the store.
 
+mod bridges;
 mod history;
 mod people;
 mod search;
@@ -7,6 +8,7 @@ mod talk;
 mod views;
 mod why;
 
+pub use bridges::{bridge, bridges};
 pub use history::{History, history};
 pub use people::{
     contact, contact_of, contacts, draft, me, network_seed, notices, requests, safety, status,
@@ -15,7 +17,8 @@ pub use people::{
 pub use search::{Missing, Search};
 pub use talk::{changes, is_only_with, message, messages};
 pub use views::{
-    Change, ChangeView, Changes, ContactView, Hunt, Me, MessageView, NextStep, NoticeView, Page,
-    ReactionView, RequestView, SafetyView, StatusView, Step, What, WhyView,
+    BridgeState, BridgeView, Change, ChangeView, Changes, ContactView, HostView, Hunt, Me,
+    MessageView, NextStep, NoticeView, Page, ReactionView, RequestView, SafetyView, StatusView,
+    Step, What, WhyView,
 };
 pub use why::why;

@@ -1,6 +1,6 @@
 //! Shapes of what is read.
 
-use crate::id::{AccountId, DeviceId, Mid, Peer};
+use crate::id::{AccountId, B32, DeviceId, Mid, Peer};
 use crate::input::Reach;
 use crate::output::{ContactState, State};
 use crate::time::{Millis, Secs};
@@ -337,4 +337,71 @@ pub struct Hunt {
     pub limit: usize,
     /// Only those that sort before this message.
     pub before: Option<Mid>,
+}
+
+/// How a bridge of ours stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BridgeState {
+    /// Its mailbox is ours and it is connected.
+    Connected,
+    /// It is being reached for, or has not let us in yet.
+    Connecting,
+    /// It was given up; what it still holds is fetched.
+    Leaving,
+}
+
+/// A bridge at which we keep a mailbox.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BridgeView {
+    /// Its id: the key that it signs with.
+    pub bridge: B32,
+    /// Who runs it.
+    pub operator: String,
+    /// ISO 3166-1 alpha-2.
+    pub country: String,
+    /// What it does: `mailbox`, `forward`, `relay`.
+    pub roles: Vec<String>,
+    /// Where it is.
+    pub addrs: Vec<String>,
+    /// How it stands.
+    pub state: BridgeState,
+    /// When it last let us in.
+    pub last_seen: Option<Millis>,
+    /// Letters that came through it.
+    pub collected: u64,
+    /// Letters of ours that it promised to hold, or to hand on.
+    pub held: u64,
+    /// What went wrong last, in one sentence.
+    pub trouble: Option<String>,
+}
+
+/// This node as a bridge for others.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HostView {
+    /// Its id.
+    pub bridge: B32,
+    /// `waxwing-bridge:…`
+    pub descriptor: String,
+    /// Mailboxes.
+    pub mailboxes: u64,
+    /// Tags that letters may be left under.
+    pub tags: u64,
+    /// Blocks held now.
+    pub blocks: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes that may be held.
+    pub quota_bytes: u64,
+    /// When the oldest block came that is still here; as far as is known.
+    pub oldest: Option<Millis>,
+    /// Blocks taken since the home was made.
+    pub deposits: u64,
+    /// Blocks handed over since the home was made.
+    pub collects: u64,
+    /// Boxes handed on since the home was made.
+    pub forwards: u64,
+    /// Boxes that wait to be handed on.
+    pub queued: u64,
+    /// What was refused since the home was made, by reason.
+    pub refused: Vec<(String, u64)>,
 }
