@@ -176,6 +176,8 @@ impl Host<'_, '_> {
         known.queue.cursor = 0;
         known.queue.flying = 0;
         known.queue.tries = 0;
+        // What was asked over an earlier connection may have ended with it.
+        known.asked_at = 0;
         known::put(self.tx, bridge, &known);
         if !known.asking.is_empty() {
             self.ask_keys(bridge)?;
@@ -213,10 +215,13 @@ impl Host<'_, '_> {
         let reached = self.reached(&known)?.is_some();
         self.dial_later(bridge, &mut known, !reached);
         known::put(self.tx, bridge, &known);
-        if reached {
-            return self.hand_on(bridge);
+        if !reached {
+            return Ok(());
         }
-        Ok(())
+        if !known.asking.is_empty() {
+            self.ask_keys(bridge)?;
+        }
+        self.hand_on(bridge)
     }
 
     /// What a bridge made of a box: its sealed answer, or nothing. Says whether it was a box of
@@ -358,9 +363,11 @@ impl Host<'_, '_> {
                 known.asked_at = self.now;
                 self.over(&peer, Over::KeysPlease);
             }
-            Some(_) => {}
-            None if known.queue.attend_at.is_none() => self.dial_later(bridge, &mut known, true),
-            None => {}
+            _ => {}
+        }
+        if known.queue.attend_at.is_none() {
+            let away = self.reached(&known)?.is_none();
+            self.dial_later(bridge, &mut known, away);
         }
         known::put(self.tx, bridge, &known);
         Ok(())
