@@ -16,8 +16,8 @@ use crate::id::{B32, DeviceId, Hash16, Mid, Peer};
 use crate::identity::account::Signed;
 use crate::identity::contact::{self, ContactNo, DeviceRow, INVITER};
 use crate::limits::{
-    DEPOSIT_AFTER_MS, DEPOSITS_FLYING_MAX, FORWARD_KEEP_MS, FORWARD_LIFE_S, FULL_AGAIN_MS,
-    FULL_AGAIN_MS_MAX, HELD_AGAIN_MS, WINDOW_LETTERS,
+    DEPOSIT_AFTER_MS, DEPOSITS_FLYING_MAX, FORWARD_DAY_SLACK_MS, FORWARD_KEEP_MS, FORWARD_LIFE_S,
+    FULL_AGAIN_MS, FULL_AGAIN_MS_MAX, HELD_AGAIN_MS, WINDOW_LETTERS,
 };
 use crate::mailbox::block::day;
 use crate::mailbox::client::{self, BridgeRow, Stage};
@@ -282,7 +282,9 @@ fn course(
     let theirs: Descriptor = row.descriptor.peek().map_err(damaged)?;
     let today = day(cx.at.now);
     let keys = row.keys_for(today).map(|(keys, _)| keys);
-    let keys = keys.filter(|keys| keys.day == today);
+    let slack = FORWARD_DAY_SLACK_MS;
+    let near = day(cx.at.now.saturating_sub(slack))..=day(cx.at.now + slack);
+    let keys = keys.filter(|keys| near.contains(&keys.day));
     let again = cx.at.now >= row.asked_at + KEYS_AGAIN_MS || row.asked_at > cx.at.now;
     if let Some((mut via, peer)) = hop(cx, &theirs)? {
         if !via.live.told.contains(to) {
@@ -605,6 +607,26 @@ fn held(
         }
     }
     deposit_soon(cx, no, &device, 0)
+}
+
+/// What became of a box that we brought to its bridge ourselves; nobody else's word counts.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn box_brought(
+    cx: &mut Cx<'_, '_, '_>,
+    from: &Peer,
+    fid: &Hash16,
+    reply: Option<&[u8]>,
+) -> Result<(), StoreError> {
+    let Some((kept, _)) = find_box(cx, fid)? else {
+        return Ok(());
+    };
+    let to = known::descriptor(cx.tx, &kept.to)?;
+    if kept.via.is_some() || to.is_none_or(|to| to.peer != *from) {
+        return Ok(());
+    }
+    box_answered(cx, fid, reply)
 }
 
 /// Keys of some bridge came from one of ours.

@@ -17,8 +17,8 @@ mod receipts;
 
 pub use cx::Cx;
 pub use deposit::{
-    box_answered, box_queued, box_refused, bridge_ready, deposit, deposit_all, forget_box,
-    keys_came, say,
+    box_answered, box_brought, box_queued, box_refused, bridge_ready, deposit, deposit_all,
+    forget_box, keys_came, say,
 };
 pub use forget::{close, forget, forget_dials};
 pub use items::{Item, OutState, Sealed, What, find, state};
