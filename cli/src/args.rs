@@ -128,6 +128,7 @@ pub enum Command {
     Why(cmd::why::Why),
     Status(cmd::status::Status),
     Doctor(cmd::doctor::Doctor),
+    Bridge(cmd::bridge::Args),
     Demo(cmd::demo::Demo),
     Config(cmd::config::Args),
     Stop(cmd::stop::Stop),

@@ -38,7 +38,10 @@ impl Outside {
             seed,
             listen: config.listen.clone(),
             remembered,
-            profile: Profile::Person,
+            profile: match config.settings.bridge {
+                Some(_) => Profile::Bridge,
+                None => Profile::Person,
+            },
         };
         let net = net::start(settings, handle.clone())
             .await

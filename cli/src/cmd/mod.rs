@@ -2,6 +2,7 @@
 
 pub mod add;
 pub mod amend;
+pub mod bridge;
 pub mod chat;
 pub mod clear;
 pub mod compact;
@@ -58,6 +59,9 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
     match command {
         // These need no node, or bring their own, and never come here.
         Command::Up(_)
+        | Command::Bridge(bridge::Args {
+            wish: bridge::Wish::Up(_),
+        })
         | Command::Config(_)
         | Command::Demo(_)
         | Command::Doctor(_)

@@ -19,6 +19,7 @@ mod listen;
 mod penalty;
 mod probe;
 mod profile;
+mod public;
 mod pulse;
 mod task;
 mod transport;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use probe::{Probed, connections_max, probe, probe_remembered};
 pub use profile::Profile;
+pub use public::{Reaches, reaches};
 
 use crate::runtime::EngineHandle;
 use behaviour::Behaviour;

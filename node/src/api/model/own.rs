@@ -126,6 +126,9 @@ pub struct Invite {
 pub struct ReadyLine {
     /// Always `ready`.
     pub event: String,
+    /// `waxwing-bridge:…` of `bridge up`; missing for a node that is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<String>,
     /// `wax1…`
     #[schema(value_type = Account)]
     pub account: String,
