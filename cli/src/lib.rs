@@ -92,7 +92,10 @@ async fn dispatch(args: Args, out: Out) -> Result<(), CliError> {
         Command::Up(up) => return cmd::up::run(up, home, &args.global, out).await,
         Command::Bridge(bridge::Args {
             wish: bridge::Wish::Up(up),
-        }) => return bridge::up(*up, home, &args.global, out).await,
+        }) => return bridge::up(*up, &home, &args.global, out).await,
+        Command::Bridge(bridge::Args {
+            wish: bridge::Wish::Config(config),
+        }) => return bridge::config(config, &home, &args.global, out),
         Command::Config(words) => return cmd::config::run(words, &home, &args.global, out),
         Command::Demo(demo) => return cmd::demo::run(demo, out).await,
         Command::Doctor(_) => {

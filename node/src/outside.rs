@@ -84,6 +84,8 @@ impl Outside {
             info: NodeInfo {
                 listen: self.net.listening(),
                 started: self.started,
+                bridge: config.settings.bridge.clone(),
+                connections: connections(&self.net),
             },
             disk: Some(probe(handle)),
             end: Arc::clone(&self.end),
@@ -142,6 +144,13 @@ impl Network for Joined {
     fn penalty(&self, peer: Peer, points: u32) {
         self.0.penalty(peer, points);
     }
+}
+
+/// How many nodes are connected.
+fn connections(net: &Arc<Net>) -> Arc<dyn Fn() -> u64 + Send + Sync> {
+    // The API must not keep the network alive.
+    let net = Arc::downgrade(net);
+    Arc::new(move || net.upgrade().map_or(0, |net| net.connected()))
 }
 
 /// How the disk is doing, for `status`.

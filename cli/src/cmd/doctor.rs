@@ -160,7 +160,7 @@ fn reach(status: Option<&Status>) -> Vec<Check> {
     vec![reachability, contacts]
 }
 
-fn plain(check: &Check, out: Out) -> String {
+pub(super) fn plain(check: &Check, out: Out) -> String {
     let state = match check.state {
         State::Ok => out.dim("ok  "),
         State::Warn => out.bold("warn"),
@@ -178,7 +178,7 @@ fn plain(check: &Check, out: Out) -> String {
     }
 }
 
-fn verdict(checks: &[Check]) -> Result<(), CliError> {
+pub(super) fn verdict(checks: &[Check]) -> Result<(), CliError> {
     let failed: Vec<&str> = checks
         .iter()
         .filter(|check| check.state == State::Fail)

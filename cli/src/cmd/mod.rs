@@ -3,6 +3,7 @@
 pub mod add;
 pub mod amend;
 pub mod bridge;
+pub mod bridges;
 pub mod chat;
 pub mod clear;
 pub mod compact;
@@ -59,9 +60,6 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
     match command {
         // These need no node, or bring their own, and never come here.
         Command::Up(_)
-        | Command::Bridge(bridge::Args {
-            wish: bridge::Wish::Up(_),
-        })
         | Command::Config(_)
         | Command::Demo(_)
         | Command::Doctor(_)
@@ -97,6 +95,8 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Watch(args) => watch::run(args, context).await,
         Command::Why(args) => why::run(args, context).await,
         Command::Status(args) => status::run(args, context).await,
+        Command::Bridges(args) => bridges::run(args, context).await,
+        Command::Bridge(args) => bridge::run(args, context).await,
         Command::Stop(args) => stop::run(args, context).await,
         Command::Token(args) => token::run(args, context).await,
         Command::LogLevel(args) => log_level::run(args, context).await,

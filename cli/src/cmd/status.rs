@@ -84,7 +84,7 @@ fn plain(status: &model::Status, out: Out) -> String {
     text
 }
 
-fn uptime(seconds: u64) -> String {
+pub(super) fn uptime(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         _ => when::span(Duration::from_secs(seconds)),

@@ -25,6 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
+use waxwing_protocol::input::BridgeSettings;
 
 /// Connections at once, on each of the two listeners: a page with a few streams and a few dozen
 /// scripts fit well; a runaway client fills one listener and leaves the other.
@@ -58,6 +59,10 @@ pub struct NodeInfo {
     pub listen: watch::Receiver<Vec<String>>,
     /// When the node started.
     pub started: Instant,
+    /// What it does for others, if it runs as a bridge.
+    pub bridge: Option<BridgeSettings>,
+    /// How many nodes are connected. Must not block.
+    pub connections: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
 
 /// What the API needs of the node.

@@ -387,6 +387,11 @@ impl Net {
         self.shared.advertise()
     }
 
+    /// Peers that are connected now.
+    pub fn connected(&self) -> u64 {
+        self.shared.links.connected() as u64
+    }
+
     /// Ports to remember for the next start.
     pub fn ports(&self) -> Ports {
         self.ports

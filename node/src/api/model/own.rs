@@ -1,5 +1,6 @@
 //! Objects about this account, its node and its invites.
 
+use super::Bridge;
 use super::kinds::maybe_whole;
 use super::kinds::{Account, DeviceId, PeerId, Time};
 use serde::{Deserialize, Serialize};
@@ -53,8 +54,8 @@ pub struct Status {
     pub cursor: u64,
     /// The recovery words are still in the home: they ought to be written down.
     pub words_kept: bool,
-    /// Ids of this account's bridges.
-    pub bridges: Vec<String>,
+    /// Bridges at which this account keeps a mailbox.
+    pub bridges: Vec<Bridge>,
     /// The disk under the home; `null` if it cannot be told.
     pub disk: Option<Disk>,
 }
