@@ -47,7 +47,8 @@ pub enum Wish {
 #[command(after_help = "\
 Examples:
   waxwing bridge up --country MY --operator 'Harbour Library'
-  waxwing bridge up --country MY --operator Library --quota 50GB --public-addr /dns4/bridge.example/tcp/4711
+  waxwing bridge up --country MY --operator Library --quota 50GB
+  waxwing bridge up --country MY --operator Library --public-addr /dns4/bridge.example/tcp/4711
   waxwing bridge up --country MY --operator Library --role relay
 
 Every flag can also be set in a file or the environment: `waxwing config --help`.")]

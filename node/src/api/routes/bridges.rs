@@ -35,7 +35,7 @@ pub(super) async fn bridges(State(node): Node) -> Reply<model::BridgeList> {
     request_body = model::BridgeRequest,
     responses((status = 201, body = model::Bridge), BadDescriptor, Forbidden)
 )]
-pub(super) async fn add(
+pub(super) async fn add_bridge(
     State(node): Node,
     IdemKey(key): IdemKey,
     Body(body): Body<model::BridgeRequest>,
@@ -60,7 +60,7 @@ pub(super) async fn add(
     params(Pick, IdemKey),
     responses((status = 200, body = model::BridgeRemoved), NoBridge)
 )]
-pub(super) async fn remove(
+pub(super) async fn remove_bridge(
     State(node): Node,
     Pick(bridge): Pick,
     IdemKey(key): IdemKey,
@@ -78,7 +78,7 @@ pub(super) async fn remove(
     tag = "bridges",
     responses((status = 200, body = model::Host), NotBridge)
 )]
-pub(super) async fn host(State(node): Node) -> Reply<model::Host> {
+pub(super) async fn bridge(State(node): Node) -> Reply<model::Host> {
     let none = || {
         Fault::new(
             StatusCode::NOT_FOUND,
