@@ -20,6 +20,7 @@ mod harden;
 pub mod home;
 mod keyfile;
 pub mod logs;
+mod metrics;
 pub mod net;
 mod node;
 pub mod offline;

@@ -59,6 +59,9 @@ pub enum StartError {
     /// The network did not start.
     #[error("the network did not start: {0}")]
     Network(String),
+    /// Figures could not be served.
+    #[error("figures cannot be served: {0}")]
+    Metrics(String),
     /// The local API did not start.
     #[error("the local API did not start: {0}")]
     Api(String),
@@ -116,6 +119,8 @@ pub struct Ready {
     pub api: String,
     /// `waxwing-bridge:…`, if the node runs as a bridge.
     pub bridge: Option<String>,
+    /// `http://ADDR:PORT/metrics`, if figures are served.
+    pub metrics: Option<String>,
 }
 
 /// A running node.
@@ -147,6 +152,7 @@ impl Node {
                         listen: outside.listen(),
                         api: outside.api_url(),
                         bridge,
+                        metrics: outside.metrics_url(),
                     },
                     home,
                     engine,

@@ -187,7 +187,7 @@ fn plain(host: &Host, now: &Zoned, out: Out) -> String {
     let _ = write!(
         text,
         "\nconnected {}\nmailboxes {}, {} tags\nholds     {} blocks, {} of {}{oldest}\n\
-         since the home was made\n  deposits  {}\n  collects  {}\n  forwards  {}, {} waiting",
+         since the home was made\n  deposits  {}, {} a second now\n  collects  {}\n  forwards  {}, {} waiting",
         host.connections,
         host.mailboxes,
         host.tags,
@@ -195,6 +195,7 @@ fn plain(host: &Host, now: &Zoned, out: Out) -> String {
         status::bytes(host.bytes),
         status::bytes(host.quota_bytes),
         host.deposits,
+        host.deposits_per_second,
         host.collects,
         host.forwards,
         host.queued,

@@ -27,6 +27,7 @@ pub mod read;
 pub mod requests;
 pub mod search;
 pub mod send;
+mod service;
 pub mod status;
 pub mod stop;
 pub mod token;

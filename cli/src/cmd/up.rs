@@ -1,5 +1,6 @@
 //! `waxwing up`: the node itself.
 
+use super::service::Service;
 use crate::args::Global;
 use crate::error::{CliError, Kind};
 use crate::out::Out;
@@ -73,17 +74,20 @@ pub(super) async fn node(
         peer: ready.peer.clone(),
         listen: ready.listen.clone(),
         api: ready.api.clone(),
+        metrics: ready.metrics.clone(),
     };
     if let Err(error) = out.object(&line, || welcome(&line, out)) {
         node.shutdown().await;
         return Err(error);
     }
+    let service = Service::ready(node.handle());
     let failure = tokio::select! {
         why = node.failed() => Some(why),
         _ = interrupt.recv() => None,
         _ = terminate.recv() => None,
         () = node.asked_to_end() => None,
     };
+    service.stopping();
     if failure.is_none() {
         out.note("Ending; Ctrl-C once more ends at once.");
     }
@@ -135,6 +139,9 @@ fn welcome(ready: &ReadyLine, out: Out) -> String {
         lines.push(format!("  listening {}", text::line(addr)));
     }
     lines.push(format!("  API       {}", ready.api));
+    if let Some(metrics) = &ready.metrics {
+        lines.push(format!("  figures   {metrics}"));
+    }
     lines.push(String::new());
     if let Some(descriptor) = &ready.bridge {
         lines.push("Hand this out to whoever shall use it:".to_owned());
@@ -194,6 +201,7 @@ pub(super) fn explain(error: StartError) -> CliError {
         StartError::Home(why) => failed("home", "the home cannot be used", &why),
         StartError::Store(why) => failed("store", "the store failed", &why),
         StartError::Network(why) => failed("network", "the network cannot start", &why),
+        StartError::Metrics(why) => failed("metrics", "figures cannot be served", &why),
         StartError::Api(why) => failed("api", "the local API cannot start", &why),
     }
 }

@@ -359,6 +359,7 @@ pub fn host(view: HostView, settings: &BridgeSettings) -> model::Host {
         quota_bytes: view.quota_bytes,
         oldest: view.oldest.map(rfc3339),
         deposits: view.deposits,
+        deposits_per_second: 0.0,
         collects: view.collects,
         forwards: view.forwards,
         queued: view.queued,

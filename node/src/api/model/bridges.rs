@@ -73,7 +73,7 @@ pub struct BridgeRemoved {
 }
 
 /// `GET /v1/bridge`: this node as a bridge for others.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Host {
     /// Its id: the key that it signs with.
     #[schema(value_type = BridgeId)]
@@ -107,6 +107,9 @@ pub struct Host {
     pub oldest: Option<String>,
     /// Blocks taken since the home was made.
     pub deposits: u64,
+    /// Blocks taken a second, over the last minute.
+    #[schema(minimum = 0)]
+    pub deposits_per_second: f64,
     /// Blocks handed over since the home was made.
     pub collects: u64,
     /// Boxes handed on since the home was made.

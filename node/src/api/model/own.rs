@@ -140,4 +140,7 @@ pub struct ReadyLine {
     pub listen: Vec<String>,
     /// `http://127.0.0.1:PORT`
     pub api: String,
+    /// `http://ADDR:PORT/metrics`; missing where no figures are served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<String>,
 }

@@ -9,6 +9,7 @@ use crate::api::table::{BadDescriptor, Forbidden, NoBridge, NotBridge};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use std::time::Instant;
 use waxwing_protocol::input::Command;
 use waxwing_protocol::output::Answer;
 use waxwing_protocol::query;
@@ -90,6 +91,7 @@ pub(super) async fn bridge(State(node): Node) -> Reply<model::Host> {
     let settings = node.info.bridge.as_ref().ok_or_else(none)?;
     let view = node.handle.query(query::bridge).await?.ok_or_else(none)?;
     Ok(Json(model::Host {
+        deposits_per_second: node.pace.per_second(Instant::now(), view.deposits),
         uptime_s: node.info.started.elapsed().as_secs(),
         connections: (node.info.connections)(),
         listen: node.info.listen.borrow().clone(),
