@@ -135,7 +135,7 @@ pub fn config(args: Config, home: &Path, global: &Global, out: Out) -> Result<()
         .map(|file| file.display().to_string())
         .collect();
     let said = match files.len() {
-        0 => "nothing wrong; no file of settings counts".to_owned(),
+        0 => "nothing wrong in flags and environment".to_owned(),
         _ => format!("nothing wrong in {}", files.join(", ")),
     };
     let mut checks = vec![Check::ok("settings", said)];
