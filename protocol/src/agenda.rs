@@ -2,7 +2,7 @@
 
 use crate::crypto::hash::hash16;
 use crate::feed::erase::Rest;
-use crate::id::{B32, DeviceId, SessionId};
+use crate::id::{B32, DeviceId, Hash16, SessionId};
 use crate::identity::contact::ContactNo;
 use crate::store::{Key, ReadExt, Span, StoreError, Table, Tx, suffix_u64};
 use crate::time::Millis;
@@ -156,6 +156,71 @@ pub enum Job {
     /// Pack what was said for search, some messages a step.
     #[n(10)]
     Pack,
+    /// Give letters for a device that is away to its bridges.
+    #[n(16)]
+    Deposit {
+        /// Whose.
+        #[n(0)]
+        no: ContactNo,
+        /// Which.
+        #[n(1)]
+        device: DeviceId,
+    },
+    /// Give letters for everybody who is away to their bridges, some contacts a step.
+    #[n(17)]
+    Deposits {
+        /// First contact of this step.
+        #[n(0)]
+        from: ContactNo,
+    },
+    /// Forget a box that was never answered.
+    #[n(18)]
+    ForgetBox {
+        /// Which.
+        #[n(0)]
+        fid: Hash16,
+    },
+    /// Look after a bridge at which we keep a mailbox.
+    #[n(19)]
+    Bridge {
+        /// Its place among ours.
+        #[n(0)]
+        bridge: u32,
+    },
+    /// Find whose tags are to be registered at a bridge, some contacts a step.
+    #[n(20)]
+    Lanes {
+        /// Its place among ours.
+        #[n(0)]
+        bridge: u32,
+        /// First contact of this step.
+        #[n(1)]
+        from: ContactNo,
+    },
+    /// Look at a mailbox that is kept here for somebody.
+    #[n(21)]
+    Mailbox {
+        /// Which.
+        #[n(0)]
+        mailbox: B32,
+    },
+    /// Look after the boxes that are to be handed on to a bridge.
+    #[n(22)]
+    Queue {
+        /// Which.
+        #[n(0)]
+        bridge: B32,
+    },
+    /// Forget who spoke to this bridge in an earlier run, some a step.
+    #[n(23)]
+    ForgetCallers {
+        /// Which run.
+        #[n(0)]
+        run: u64,
+    },
+    /// Forget boxes that were opened or handed on long ago, some a step.
+    #[n(24)]
+    ForgetBoxes,
 }
 
 fn agenda_key(at: Millis, job: &Job) -> Key {

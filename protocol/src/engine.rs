@@ -5,6 +5,7 @@ mod admit;
 mod amend;
 mod answers;
 mod arrival;
+mod bridge;
 mod bridges;
 mod commands;
 mod contacts;
@@ -18,6 +19,7 @@ mod pack;
 mod repair;
 mod timers;
 mod upkeep;
+mod way;
 
 use crate::agenda::{self, Job};
 use crate::frame::Frame;
@@ -31,6 +33,7 @@ use crate::store::{StoreError, Tx};
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use way::Way;
 
 /// Points for bytes that no honest node sends.
 const NONSENSE: u32 = 10;
@@ -73,8 +76,16 @@ pub fn handle(
             cx.out.push(Output::Reply { reply_to, result });
         }
         Input::Frame { from, bytes } => frame(&mut cx, &from, &bytes)?,
-        Input::Up { peer, how } => outbox::up(&mut cx, &peer, how)?,
-        Input::Down { peer } => outbox::down(&mut cx, &peer)?,
+        Input::Up { peer, how } => {
+            outbox::up(&mut cx, &peer, how)?;
+            bridge::up(&mut cx, &peer)?;
+            bridges::up(&mut cx, &peer)?;
+        }
+        Input::Down { peer } => {
+            bridge::down(&mut cx, &peer)?;
+            bridges::down(&mut cx, &peer)?;
+            outbox::down(&mut cx, &peer)?;
+        }
         Input::DialFailed { peer, why } => outbox::failed(&mut cx, &peer, why)?,
         Input::Undelivered { to, id, why } => outbox::undelivered(&mut cx, &to, id, why)?,
         Input::Wake => wake(&mut cx)?,
@@ -122,10 +133,13 @@ fn before_the_account(
 
 fn frame(cx: &mut Cx<'_, '_, '_>, from: &Peer, bytes: &[u8]) -> Result<(), StoreError> {
     match Frame::open(bytes) {
-        Ok(Frame::Letter(letter)) => letters::receive(cx, from, &letter),
-        Ok(Frame::Init(init)) => arrival::receive(cx, from, &init),
+        Ok(Frame::Letter(letter)) => letters::receive(cx, Way::Link(from), &letter).map(|_| ()),
+        Ok(Frame::Init(init)) => arrival::receive(cx, Way::Link(from), &init).map(|_| ()),
         Ok(Frame::InviteGet(get)) => invites::give_objects(cx, from, &get),
         Ok(Frame::InviteObjects(objects)) => invites::take_objects(cx, from, &objects),
+        Ok(Frame::Ask(ask)) => bridge::asked(cx, from, ask),
+        Ok(Frame::Tell(tell)) => bridges::told(cx, from, tell),
+        Ok(Frame::Over(over)) => bridge::over(cx, from, over),
         Err(_) => {
             penalise(cx, from, NONSENSE);
             Ok(())
@@ -165,6 +179,15 @@ fn wake(cx: &mut Cx<'_, '_, '_>) -> Result<(), StoreError> {
             Job::Forget { no, order } => amend::forget(cx, no, &order)?,
             Job::Expire { no, order } => timers::expire(cx, no, &order)?,
             Job::Pack => pack::step(cx, set)?,
+            Job::Deposit { no, device } => outbox::deposit(cx, no, &device, set)?,
+            Job::Deposits { from } => outbox::deposit_all(cx, from)?,
+            Job::ForgetBox { fid } => outbox::forget_box(cx, &fid)?,
+            Job::Bridge { bridge } => bridges::attend(cx, bridge, set)?,
+            Job::Lanes { bridge, from } => bridges::lanes(cx, bridge, from)?,
+            Job::Mailbox { mailbox } => bridge::look(cx, mailbox)?,
+            Job::Queue { bridge } => bridge::look_at_queue(cx, &bridge, set)?,
+            Job::ForgetCallers { run } => bridge::forget_callers(cx, run)?,
+            Job::ForgetBoxes => bridge::forget_boxes(cx)?,
             Job::ForgetInits { bundle } => upkeep::forget_inits(cx, &bundle)?,
         }
     }

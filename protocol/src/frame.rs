@@ -2,6 +2,7 @@
 
 use crate::discovery::invite::{InviteGet, InviteObjects};
 use crate::limits::FRAME_BYTES_MAX;
+use crate::mailbox::talk::{Ask, Over, Tell};
 use crate::session::Letter;
 use crate::session::handshake::Init;
 use crate::wire::codec::{Malformed, decode, encode};
@@ -24,6 +25,15 @@ pub enum Frame {
     /// An invite's objects.
     #[n(4)]
     InviteObjects(#[n(0)] InviteObjects),
+    /// A device to a bridge, about its mailbox.
+    #[n(7)]
+    Ask(#[n(0)] Ask),
+    /// A bridge to a device, about its mailbox.
+    #[n(8)]
+    Tell(#[n(0)] Tell),
+    /// To a bridge that opens boxes, and back.
+    #[n(9)]
+    Over(#[n(0)] Over),
 }
 
 impl Frame {
@@ -68,7 +78,7 @@ mod tests {
         });
         assert_eq!(Frame::open(&get.to_bytes()), Ok(get));
         for bad in [
-            &[0x82, 0x09, 0x80][..],
+            &[0x82, 0x17, 0x80][..],
             &[0x81, 0x01],
             &[0x83, 0x01, 0x80, 0x80],
             &[],

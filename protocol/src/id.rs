@@ -111,6 +111,8 @@ pub type Mid = Fixed<16>;
 pub type SessionId = Fixed<8>;
 /// One invite; derived from its seed.
 pub type InviteId = Fixed<16>;
+/// What blocks for a mailbox are left under; derived, another one every day.
+pub type Tag = Fixed<16>;
 /// First 16 bytes of a SHA-256.
 pub type Hash16 = Fixed<16>;
 /// A SHA-256, a public key, a conversation id.

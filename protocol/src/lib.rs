@@ -14,6 +14,8 @@ extern crate alloc;
 
 pub mod agenda;
 pub mod crypto;
+#[cfg(test)]
+mod dice;
 pub mod discovery;
 pub mod engine;
 pub mod feed;
@@ -22,6 +24,7 @@ pub mod id;
 pub mod identity;
 pub mod input;
 pub mod limits;
+pub mod mailbox;
 pub mod outbox;
 pub mod output;
 pub mod private;

@@ -3,7 +3,7 @@
 //! A length, count or time that somebody else chooses has its bound here and nowhere else. The
 //! assertions at the end state how the numbers depend on each other.
 
-use crate::time::{DAY_MS, DAY_S, HOUR_MS, MINUTE_MS, MINUTE_S, Millis, SECOND_MS, Secs};
+use crate::time::{DAY_MS, DAY_S, HOUR_MS, HOUR_S, MINUTE_MS, MINUTE_S, Millis, SECOND_MS, Secs};
 
 // ---- wire ----
 
@@ -164,6 +164,8 @@ pub const RETRY_MS: [Millis; 6] = [
 ];
 /// A duplicate has its receipt sent again at most this often on one connection.
 pub const RECEIPT_REPEAT_MS: Millis = 4 * SECOND_MS;
+/// The same for one that came from a mailbox.
+pub const MAIL_RECEIPT_REPEAT_MS: Millis = HOUR_MS;
 /// Message ids in one receipt.
 pub const RECEIPT_MIDS_MAX: usize = 64;
 /// Messages that wait for one contact.
@@ -193,6 +195,93 @@ pub const TIMER_UNREAD_MS: Millis = 30 * DAY_MS;
 /// Messages that one command takes in from another home.
 pub const IMPORT_MAX: usize = 256;
 
+// ---- mailbox ----
+
+/// Exact sizes of an envelope, in bytes.
+pub const BLOCK_BYTES: [usize; 4] = [1_024, 4_096, 16_384, 65_536];
+/// What a box adds to the padded size of a block, before its authentication tag.
+pub const BOX_EXTRA_BYTES: usize = 512;
+/// Padded size of the answer to a box.
+pub const ANSWER_BYTES: usize = 512;
+/// Longest a block is held.
+pub const BLOCK_LIFE_S: Secs = 30 * DAY_S;
+/// A mailbox is erased this long after its device was last there.
+pub const MAILBOX_KEEP_S: Secs = 45 * DAY_S;
+/// Bytes of blocks in one mailbox.
+pub const MAILBOX_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Blocks in one mailbox.
+pub const MAILBOX_BLOCKS_MAX: u64 = 20_000;
+/// Blocks under one tag: a tag lives a day.
+pub const TAG_BLOCKS_MAX: u32 = 4_096;
+/// Bytes of blocks under one tag.
+pub const TAG_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Tags in one registration: fewer are padded with random ones.
+pub const TAG_BATCH: usize = 512;
+/// Tags of one mailbox.
+pub const TAGS_PER_MAILBOX_MAX: u64 = 1_000_000;
+/// Tags are registered from this many days ago.
+pub const TAG_DAYS_BACK: u32 = 2;
+/// Tags are registered up to this many days ahead.
+pub const TAG_DAYS_AHEAD: u32 = 35;
+/// Tags are registered anew when fewer days than this lie ahead.
+pub const TAG_DAYS_RENEW: u32 = 28;
+/// Envelopes are looked for under tags of this many days ago.
+pub const TAG_DAYS_READ: u32 = 32;
+/// How much later than a bridge's own clock a registration may end.
+pub const TAG_UNTIL_S_MAX: Secs = 40 * DAY_S;
+/// Bytes that a device may leave at its bridge.
+pub const COOKIE_BYTES_MAX: usize = 128;
+/// Single numbers in one acknowledgement.
+pub const ACK_IDS_MAX: usize = 64;
+/// Blocks in one answer.
+pub const FETCH_BLOCKS_MAX: u32 = 64;
+/// A challenge may be answered this long.
+pub const CHALLENGE_S: Secs = 600;
+/// A box may be handed on this long after it was sealed.
+pub const FORWARD_LIFE_S: Secs = 23 * HOUR_S;
+/// How far ahead the end of a box may lie for whoever takes it.
+pub const FORWARD_AHEAD_S: Secs = 25 * HOUR_S;
+/// A box is still opened this long after its end.
+pub const FORWARD_GRACE_S: Secs = HOUR_S;
+/// Private keys of a day are erased this long after it began.
+pub const FORWARD_KEY_KEEP_S: Secs = 51 * HOUR_S;
+/// Days for which opened boxes are remembered, today included: at least 52 hours.
+pub const OPENED_DAYS: u32 = 4;
+/// Boxes that wait to be handed on, for one mailbox.
+pub const QUEUED_PER_MAILBOX_MAX: u32 = 4_096;
+/// Boxes that wait to be handed on to one bridge.
+pub const QUEUED_PER_BRIDGE_MAX: u64 = 100_000;
+/// Boxes under way to one bridge at once.
+pub const FORWARDS_FLYING_MAX: u32 = 256;
+/// A box that was handed on is remembered this long.
+pub const FORWARD_KEEP_MS: Millis = 7 * DAY_MS;
+/// A descriptor is valid this long after it was issued.
+pub const DESCRIPTOR_LIFE_S: Secs = 30 * DAY_S;
+/// A descriptor is issued anew after this long.
+pub const DESCRIPTOR_REFRESH_S: Secs = 7 * DAY_S;
+/// A descriptor in characters.
+pub const DESCRIPTOR_CHARS_MAX: usize = 4_096;
+/// Roles in one descriptor.
+pub const ROLES_MAX: usize = 8;
+/// Bridges at which a home keeps a mailbox.
+pub const BRIDGES_MAX: usize = 4;
+/// Bridges that a contact's device names.
+pub const CONTACT_BRIDGES_MAX: usize = 4;
+/// Other bridges that one bridge knows.
+pub const BRIDGES_KNOWN_MAX: u64 = 10_000;
+/// Letters to one device that are on their way to bridges at once.
+pub const DEPOSITS_FLYING_MAX: usize = 64;
+/// A bridge is tried when a connection has not come up after this long.
+pub const DEPOSIT_AFTER_MS: Millis = 1_500;
+/// A letter goes to a bridge that holds it again after this long.
+pub const HELD_AGAIN_MS: Millis = 72 * HOUR_MS;
+/// After a bridge had no room for a letter, at first; doubles up to [`FULL_AGAIN_MS_MAX`].
+pub const FULL_AGAIN_MS: Millis = HOUR_MS;
+/// Longest wait after a bridge had no room.
+pub const FULL_AGAIN_MS_MAX: Millis = 12 * HOUR_MS;
+/// A bridge that was given up is still read this long.
+pub const LEAVING_MS: Millis = 35 * DAY_MS;
+
 // ---- change log and agenda ----
 
 /// Rows of the change log.
@@ -220,4 +309,13 @@ const _: () = {
     assert!(RECEIPT_REPEAT_MS < RETRY_MS[0]);
     assert!(LETTER_LIFE_MS + WAITING_REACTION_MS <= TOMBSTONE_KEEP_MS);
     assert!(TIMER_S_MIN < TIMER_S_MAX);
+    // The largest box fits a frame, with its heads and its ML-KEM ciphertext.
+    assert!(BLOCK_BYTES[3] + BOX_EXTRA_BYTES + 2_048 < FRAME_BYTES_MAX);
+    // The longest letter fits the largest envelope.
+    assert!(PLAIN_BYTES_MAX + 8_192 < BLOCK_BYTES[3]);
+    assert!(FORWARD_LIFE_S + FORWARD_GRACE_S < FORWARD_AHEAD_S);
+    assert!(FORWARD_AHEAD_S + FORWARD_GRACE_S + DAY_S <= FORWARD_KEY_KEEP_S);
+    assert!(FORWARD_KEY_KEEP_S < (OPENED_DAYS as Secs - 1) * DAY_S);
+    assert!(TAG_DAYS_RENEW < TAG_DAYS_AHEAD);
+    assert!(DESCRIPTOR_REFRESH_S < DESCRIPTOR_LIFE_S);
 };

@@ -4,8 +4,8 @@ use crate::person::Who;
 use crate::world::World;
 use std::collections::BTreeMap;
 use waxwing_protocol::limits::{
-    CHANGES_MAX, INIT_SEEN_MAX, INVITES_MAX, SESSIONS_MAX, SKIPPED_PER_ACCOUNT_MAX,
-    SKIPPED_TOTAL_MAX, WAITING_REACTIONS_MAX,
+    BRIDGES_MAX, CHANGES_MAX, INIT_SEEN_MAX, INVITES_MAX, SESSIONS_MAX, SKIPPED_PER_ACCOUNT_MAX,
+    SKIPPED_TOTAL_MAX, TAG_BATCH, TAG_DAYS_AHEAD, TAG_DAYS_READ, WAITING_REACTIONS_MAX,
 };
 use waxwing_protocol::store::{MemoryStore, Table};
 
@@ -64,6 +64,12 @@ pub fn most(table: Table, load: Load) -> u64 {
         // A segment holds one message or more; those that came late wait for it in rows.
         Table::Segment | Table::Unpacked => letters,
         Table::Message | Table::ByMid | Table::Unread | Table::ReceiptDue => letters + devices,
+        // A day's tag of every session at every bridge, kept for a while behind and ahead.
+        Table::TagIn => {
+            BRIDGES_MAX as u64 * sessions * 2 * u64::from(TAG_DAYS_READ + TAG_DAYS_AHEAD)
+        }
+        // At a bridge: whole batches, several a person over the weeks.
+        Table::Tag | Table::TagEnd => TAG_BATCH as u64 * 16 * devices,
         // Everything else goes by devices, sessions or what is waiting.
         _ => 4 * sessions + letters,
     }

@@ -1,10 +1,12 @@
 //! Scripted scenes: a few people, one thing after the other.
 
-use crate::person::Who;
+use crate::person::{Then, Who};
 use crate::step::Step;
 use crate::world::{Config, World};
 use waxwing_protocol::id::Mid;
+use waxwing_protocol::input::Command;
 use waxwing_protocol::output::{Answer, Refusal};
+use waxwing_protocol::query::BridgeState;
 use waxwing_protocol::time::{HOUR_MS, Millis, SECOND_MS};
 
 /// Within this time a command is answered, a meeting made, a message passed on.
@@ -38,6 +40,45 @@ impl World {
             world.people[who].answers.contains_key(&ticket)
         });
         self.people[who].answers.get(&ticket).cloned()
+    }
+
+    /// Adds bridges and waits until each has a descriptor to hand out.
+    pub fn bridges(&mut self, names: &[(&str, &str)]) -> Vec<Who> {
+        let all = names
+            .iter()
+            .map(|(name, country)| self.add_bridge(name, country));
+        let all: Vec<Who> = all.collect();
+        let ready = self.run_until(PATIENCE_MS, |world| {
+            all.iter().all(|who| world.descriptor(*who).is_some())
+        });
+        assert!(ready, "bridges have something to hand out");
+        all
+    }
+
+    /// What a bridge hands out.
+    pub fn descriptor(&self, bridge: Who) -> Option<String> {
+        let view = waxwing_protocol::query::bridge(&self.people[bridge].store);
+        let text = view.ok()??.descriptor;
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// Somebody keeps a mailbox at a bridge from now on; waits until it is open and its contacts
+    /// had the time to hear of it.
+    pub fn use_bridge(&mut self, who: Who, bridge: Who) {
+        let Some(descriptor) = self.descriptor(bridge) else {
+            return;
+        };
+        let ticket = self.command(who, Command::AddBridge { descriptor }, None, Then::Nothing);
+        self.run_until(PATIENCE_MS, |world| {
+            world.people[who].answers.contains_key(&ticket)
+        });
+        self.run_until(PATIENCE_MS, |world| {
+            let views = waxwing_protocol::query::bridges(&world.people[who].store);
+            views.is_ok_and(|views| {
+                !views.is_empty() && views.iter().all(|v| v.state == BridgeState::Connected)
+            })
+        });
+        self.run_for(10 * SECOND_MS);
     }
 
     /// `by` makes a one-use link, `guest` takes it up; waits until both are connected. Says

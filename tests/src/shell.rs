@@ -256,7 +256,7 @@ impl World {
     }
 
     /// The process dies and stays dead.
-    pub(crate) fn stop(&mut self, who: Who) {
+    pub fn stop(&mut self, who: Who) {
         let person = &mut self.people[who];
         person.power = Power::Off;
         person.inbox.clear();

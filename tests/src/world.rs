@@ -12,7 +12,7 @@ use crate::step::Step;
 use crate::watch::Watch;
 use std::collections::{BTreeMap, BTreeSet};
 use waxwing_protocol::id::Peer;
-use waxwing_protocol::input::{Command, DialError, Input};
+use waxwing_protocol::input::{BridgeSettings, Command, DialError, Input};
 
 use waxwing_protocol::store::{Read, StoreError};
 use waxwing_protocol::time::Millis;
@@ -196,6 +196,26 @@ impl World {
             None,
             Then::Nothing,
         );
+        who
+    }
+
+    /// Adds a bridge with all its roles, in a country, run by whoever it is named after.
+    pub fn add_bridge(&mut self, name: &str, country: &str) -> Who {
+        let who = self.people.len();
+        let mut bridge = Person::new(self.seed, who, name);
+        bridge.settings.bridge = Some(BridgeSettings {
+            country: country.to_owned(),
+            operator: name.to_owned(),
+            mailbox: true,
+            forward: true,
+            relay: false,
+            public: Vec::new(),
+            quota_bytes: 1 << 30,
+        });
+        self.people.push(bridge);
+        self.start(who);
+        let name = name.to_owned();
+        self.command(who, Command::Create { name }, None, Then::Nothing);
         who
     }
 

@@ -22,12 +22,13 @@ const NONCE_BYTES: usize = 24;
 pub(super) const FURTHER: u8 = 0x80;
 
 /// Tables under the rotating state key; a test compares with `Table::rotates`.
-pub(super) const ROTATING: [Table; 5] = [
+pub(super) const ROTATING: [Table; 6] = [
     Table::Prekey,
     Table::OneTime,
     Table::Session,
     Table::Skipped,
     Table::Fading,
+    Table::ForwardKey,
 ];
 
 /// The keys of one store, all derived from its data key.

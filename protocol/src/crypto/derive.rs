@@ -74,6 +74,24 @@ labels! {
     HEAL_PSK = "wx1/heal";
     /// Id of a repair's pre-shared key.
     HEAL_ID = "wx1/heal/id";
+    /// Tag of a day.
+    TAG = "wx1/tag";
+    /// Key of a day's envelopes.
+    ENVELOPE = "wx1/env";
+    /// Keys of a box.
+    FORWARD = "wx1/fwd";
+    /// Answer to a mailbox's challenge.
+    MAILBOX_AUTH = "wx1/mbx/auth";
+    /// Names an operator.
+    OPERATOR = "wx1/operator";
+    /// Signature over a bridge's descriptor.
+    SIG_DESCRIPTOR = "wx1/sig/descriptor";
+    /// Signature over a bridge's keys of a day.
+    SIG_FORWARD_KEYS = "wx1/sig/forward-keys";
+    /// Signature over a promise to hold.
+    SIG_CUSTODY = "wx1/sig/custody";
+    /// Signature over a promise to hand on.
+    SIG_QUEUED = "wx1/sig/queued";
     /// Commitment to the key that wraps a home's data key.
     COMMIT = "wx1/commit";
     /// Key that blinds the scopes of stored rows.

@@ -3,12 +3,13 @@
 use super::accounts::{keep_account, stand_in};
 use super::arrival::{Arrival, Pass};
 use super::letters::{self, Taken};
-use super::{NONSENSE, penalise};
+use super::way::Way;
+use super::{NONSENSE, bridges};
 use crate::crypto::agree::AgreeKey;
 use crate::discovery::invite::{self, InviteRow};
 use crate::feed::body::kind;
 use crate::feed::changes::ChangeKind;
-use crate::id::{B32, InviteId, Peer};
+use crate::id::{B32, InviteId};
 use crate::identity::bundle::{self, OneTimeRow};
 use crate::identity::contact::{self, ContactRow, ContactState, SessionRef};
 use crate::limits::INIT_SEEN_MAX;
@@ -23,7 +24,7 @@ use crate::time::secs;
 #[allow(clippy::too_many_arguments)]
 pub(super) fn admit(
     cx: &mut Cx<'_, '_, '_>,
-    from: &Peer,
+    way: Way<'_>,
     init: &Init,
     hs: &HsPublic,
     hash: B32,
@@ -49,7 +50,7 @@ pub(super) fn admit(
     }
     let probe = SessionRow::responder(&keys, 0, ident.device, spk, ident.born, cx.at.now);
     let Ok(first) = probe.open(cx.tx, &init.letter, cx.at.now)? else {
-        penalise(cx, from, NONSENSE);
+        way.penalise(cx, NONSENSE);
         return Ok(());
     };
     if let Some(contact) = &known {
@@ -100,10 +101,12 @@ pub(super) fn admit(
         }
     }
     // Whoever brought the first message gets the answer, until the device says itself where it is.
-    if row.peer.is_none() && contact::by_peer(cx.tx, from)?.is_none_or(|(whose, _)| whose == no) {
-        row.peer = Some(*from);
+    if let Some(from) = way.peer().filter(|_| row.peer.is_none())
+        && contact::by_peer(cx.tx, &from)?.is_none_or(|(whose, _)| whose == no)
+    {
+        row.peer = Some(from);
         row.provisional = true;
-        contact::bind_peer(cx.tx, from, no, &ident.device);
+        contact::bind_peer(cx.tx, &from, no, &ident.device);
     }
     let mut session = probe;
     session.contact = no;
@@ -116,6 +119,7 @@ pub(super) fn admit(
         k_mbx: keys.k_mbx,
         k_exp: keys.k_exp,
         made_at: cx.at.now,
+        initiator: Some(false),
     };
     session::adopt(cx.tx, &mut row, &session, new);
     contact::put_device(cx.tx, no, &ident.device, &row);
@@ -152,19 +156,14 @@ pub(super) fn admit(
                     compare safety numbers";
         cx.notice(Some(no), "session_unproven", text)?;
     }
+    if before == Some(ContactState::Connected) {
+        bridges::lane(cx, no, &ident.device, &keys.sid)?;
+    }
     let now_connected = contact.state == ContactState::Connected;
     let letter_hash = letters::letter_hash(&init.letter);
     let mut opened = first;
     opened.next.contact = no;
-    letters::commit(
-        cx,
-        from,
-        no,
-        ident.device,
-        letter_hash,
-        opened,
-        Taken::First,
-    )?;
+    letters::commit(cx, way, no, ident.device, letter_hash, opened, Taken::First)?;
     if begins_anew {
         outbox::unseal(cx, no, &ident.device, |sealed| *sealed != keys.sid)?;
         let contact = contact::must(cx.tx, no)?;
@@ -173,7 +172,11 @@ pub(super) fn admit(
     if now_connected && before != Some(ContactState::Connected) {
         let contact = contact::must(cx.tx, no)?;
         welcome(cx, &contact)?;
-        let reach = outbox::reach_of(cx.tx, from)?.filter(|_| row.peer == Some(*from));
+        let from = way.peer().filter(|from| row.peer == Some(*from));
+        let reach = match from {
+            Some(from) => outbox::reach_of(cx.tx, &from)?,
+            None => None,
+        };
         if reach.is_some() {
             cx.log(ChangeKind::Reach { no, reach })?;
         }
@@ -205,5 +208,6 @@ fn use_up(cx: &mut Cx<'_, '_, '_>, id: &InviteId, row: &mut InviteRow) -> Result
 pub(super) fn welcome(cx: &mut Cx<'_, '_, '_>, contact: &ContactRow) -> Result<(), StoreError> {
     cx.log(ChangeKind::Contact { no: contact.no })?;
     outbox::enqueue_current(cx, contact, kind::PROFILE)?;
-    outbox::enqueue_current(cx, contact, kind::PEER_IDS)
+    outbox::enqueue_current(cx, contact, kind::PEER_IDS)?;
+    bridges::lanes_of(cx, contact.no)
 }

@@ -3,9 +3,10 @@
 use super::accounts::{effective, merged};
 use super::admit::admit;
 use super::letters;
-use super::{NONSENSE, STRANGER, penalise};
+use super::way::Way;
+use super::{NONSENSE, STRANGER};
 use crate::discovery::invite::{self, InviteRow};
-use crate::id::{Fixed, Hash16, InviteId, Peer};
+use crate::id::{Fixed, Hash16, InviteId};
 use crate::identity::account::SUITE;
 use crate::identity::bundle::{Bundle, OneTimeRow};
 use crate::identity::contact::{self, ContactRow, ContactState};
@@ -30,14 +31,19 @@ pub(super) enum Pass {
     None,
 }
 
-/// A first message, or a later letter of somebody's first flight.
-pub(super) fn receive(cx: &mut Cx<'_, '_, '_>, from: &Peer, init: &Init) -> Result<(), StoreError> {
+/// A first message, or a later letter of somebody's first flight. Says whether its letter has to
+/// wait for others, and is to be brought again.
+pub(super) fn receive(
+    cx: &mut Cx<'_, '_, '_>,
+    way: Way<'_>,
+    init: &Init,
+) -> Result<bool, StoreError> {
     let Some(hs) = decode::<HsPublic>(&init.pb)
         .ok()
         .filter(|hs| hs.suite == SUITE && hs.device == cx.own.device)
     else {
-        penalise(cx, from, NONSENSE);
-        return Ok(());
+        way.penalise(cx, NONSENSE);
+        return Ok(false);
     };
     let hash = init_hash(&init.pb, &init.eid);
     if let Some(seen) = cx
@@ -46,26 +52,26 @@ pub(super) fn receive(cx: &mut Cx<'_, '_, '_>, from: &Peer, init: &Init) -> Resu
     {
         // Known: hand its letter to the session, if that is still there.
         return match session::load(cx.tx, &seen.session)? {
-            Some(session) => letters::open_in(cx, from, session, &init.letter),
-            None => Ok(()),
+            Some(session) => letters::open_in(cx, way, session, &init.letter),
+            None => Ok(false),
         };
     }
-    penalise(cx, from, STRANGER);
+    way.penalise(cx, STRANGER);
     let Some(prekeys) = device::prekeys(cx.tx, &hs.bundle)? else {
-        return Ok(());
+        return Ok(false);
     };
     let Ok(published) = prekeys.bundle.peek::<Bundle>() else {
-        return Ok(());
+        return Ok(false);
     };
     if published.spk.id != hs.spk || published.pq.id != hs.pq {
-        penalise(cx, from, NONSENSE);
-        return Ok(());
+        way.penalise(cx, NONSENSE);
+        return Ok(false);
     }
     let (pass, psk) = match hs.psk {
         None => (Pass::None, None),
         Some(id) => match admission(cx, &id)? {
             Some((pass, psk)) => (pass, Some(psk)),
-            None => return Ok(()),
+            None => return Ok(false),
         },
     };
     let opk = match hs.opk {
@@ -73,7 +79,7 @@ pub(super) fn receive(cx: &mut Cx<'_, '_, '_>, from: &Peer, init: &Init) -> Resu
         Some(number) => match cx.tx.row::<OneTimeRow>(&invite::one_time_key(number))? {
             // Only its own invite gives it out, and marks it used.
             Some(row) if matches!(&pass, Pass::Invite(id, _) if *id == row.invite) => Some(row),
-            _ => return Ok(()),
+            _ => return Ok(false),
         },
     };
     let opk_key = opk.as_ref().map(|row| &row.key);
@@ -87,19 +93,20 @@ pub(super) fn receive(cx: &mut Cx<'_, '_, '_>, from: &Peer, init: &Init) -> Resu
         &init.eid,
     );
     let Ok(opened) = opened else {
-        penalise(cx, from, NONSENSE);
-        return Ok(());
+        way.penalise(cx, NONSENSE);
+        return Ok(false);
     };
     if opk.as_ref().is_some_and(|row| row.used) {
-        return used_twice(cx, pass);
+        return used_twice(cx, pass).map(|()| false);
     }
     let Some(arrival) = believe(cx, opened, pass)? else {
-        return Ok(());
+        return Ok(false);
     };
     let Ok(keys) = arrival.opened.keys(&cx.own, &prekeys) else {
-        return Ok(());
+        return Ok(false);
     };
-    admit(cx, from, init, &hs, hash, arrival, keys, prekeys.spk)
+    admit(cx, way, init, &hs, hash, arrival, keys, prekeys.spk)?;
+    Ok(false)
 }
 
 /// What a pre-shared key admits to.

@@ -1,5 +1,6 @@
 //! Our side of a handshake, for first contact and for repairs.
 
+use super::bridges;
 use crate::id::{B32, Hash16, SessionId};
 use crate::identity::bundle::Bundle;
 use crate::identity::contact::{ContactRow, DeviceRow, SessionRef};
@@ -70,7 +71,10 @@ pub(super) fn begin(
         k_mbx: made.keys.k_mbx,
         k_exp: made.keys.k_exp,
         made_at: cx.at.now,
+        initiator: Some(true),
     };
     session::adopt(cx.tx, row, &session, new);
+    // Their answer may come through a bridge.
+    bridges::lane(cx, contact.no, &bundle.device, &session.id)?;
     Ok(Some(session.id))
 }

@@ -1,7 +1,8 @@
 //! Letters of sessions: opened once, taken in, receipted.
 
 use super::accounts::{keep_account, stand_in};
-use super::{NONSENSE, STRANGER, amend, pack, penalise, repair, timers};
+use super::way::Way;
+use super::{NONSENSE, STRANGER, amend, bridges, pack, repair, timers};
 use crate::agenda;
 use crate::crypto::hash::hash16;
 use crate::feed::amend::{Amend, ReactionRow, Version};
@@ -14,12 +15,11 @@ use crate::feed::view::{self, MessageRow};
 use crate::id::{DeviceId, Hash16, Mid, Peer, SessionId};
 use crate::identity::account::conversation_id;
 use crate::identity::bundle;
-use crate::identity::contact::{
-    self, ContactNo, ContactRow, ContactState, HeldLetter, INVITER, clean_name,
-};
+use crate::identity::contact::{self, ContactNo, ContactRow, ContactState, HeldLetter, clean_name};
 use crate::identity::device::account_key;
 use crate::identity::list::{AccountRow, Chain, Freshness};
-use crate::limits::{CLOCK_AHEAD_MS, RECEIPT_REPEAT_MS, STRANGER_LETTERS_MAX};
+use crate::limits::{CLOCK_AHEAD_MS, STRANGER_LETTERS_MAX};
+use crate::mailbox::client;
 use crate::outbox::{self, Cx};
 use crate::session::ratchet::{self, Header, OpenError, SessionRow, closed_mark};
 use crate::session::{self, Letter, SeenRow, skipped};
@@ -42,20 +42,20 @@ pub(super) fn letter_hash(letter: &Letter) -> Hash16 {
     hash16(&encode(letter))
 }
 
-/// A letter from a connected peer.
+/// A letter. Says whether it has to wait for others, and is to be brought again.
 pub(super) fn receive(
     cx: &mut Cx<'_, '_, '_>,
-    from: &Peer,
+    way: Way<'_>,
     letter: &Letter,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let Ok(header) = letter.header() else {
-        penalise(cx, from, NONSENSE);
-        return Ok(());
+        way.penalise(cx, NONSENSE);
+        return Ok(false);
     };
     match session::load(cx.tx, &header.sid)? {
-        Some(session) => open_on(cx, from, session, &header, letter),
+        Some(session) => open_on(cx, way, session, &header, letter),
         // Perhaps of somebody whom the user has removed, and who cannot know that.
-        None => trouble(cx, from, &header.sid, header.n, STRANGER),
+        None => trouble(cx, way, &header.sid, header.n, STRANGER).map(|()| false),
     }
 }
 
@@ -63,15 +63,15 @@ pub(super) fn receive(
 /// the contact's own node, one of us is an old copy.
 fn trouble(
     cx: &mut Cx<'_, '_, '_>,
-    from: &Peer,
+    way: Way<'_>,
     session: &SessionId,
     n: u32,
     points: u32,
 ) -> Result<(), StoreError> {
-    match contact::by_peer(cx.tx, from)? {
-        Some((no, device)) if device != INVITER => repair::schedule(cx, no, &device, session, n),
-        _ => {
-            penalise(cx, from, points);
+    match way.device(cx)? {
+        Some((no, device)) => repair::schedule(cx, no, &device, session, n),
+        None => {
+            way.penalise(cx, points);
             Ok(())
         }
     }
@@ -80,29 +80,29 @@ fn trouble(
 /// A letter that came within a first message, on the session that this had made.
 pub(super) fn open_in(
     cx: &mut Cx<'_, '_, '_>,
-    from: &Peer,
+    way: Way<'_>,
     session: SessionRow,
     letter: &Letter,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     match letter.header() {
-        Ok(header) => open_on(cx, from, session, &header, letter),
-        Err(_) => trouble(cx, from, &session.id, 0, NONSENSE),
+        Ok(header) => open_on(cx, way, session, &header, letter),
+        Err(_) => trouble(cx, way, &session.id, 0, NONSENSE).map(|()| false),
     }
 }
 
 /// Opens a letter on its session.
 fn open_on(
     cx: &mut Cx<'_, '_, '_>,
-    from: &Peer,
+    way: Way<'_>,
     mut session: SessionRow,
     header: &Header,
     letter: &Letter,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let (no, device) = (session.contact, session.device);
     let contact = contact::must(cx.tx, no)?;
     match contact.state {
-        ContactState::Blocked | ContactState::Declined => return Ok(()),
-        ContactState::Requested if contact.held.len() >= STRANGER_LETTERS_MAX => return Ok(()),
+        ContactState::Blocked | ContactState::Declined => return Ok(false),
+        ContactState::Requested if contact.held.len() >= STRANGER_LETTERS_MAX => return Ok(false),
         _ => {}
     }
     let hash = letter_hash(letter);
@@ -111,12 +111,12 @@ fn open_on(
     if !session.is_to_come(header)
         && let Some(row) = cx.tx.row::<SeenRow>(&key)?
     {
-        return duplicate(cx, from, &contact, &device, key, row);
+        return duplicate(cx, way, &contact, &device, key, row).map(|()| false);
     }
     match session.open_with(cx.tx, header, letter, cx.at.now)? {
         Ok(opened) => {
             let confirms = session.first.is_some();
-            commit(cx, from, no, device, hash, opened, Taken::Later)?;
+            commit(cx, way, no, device, hash, opened, Taken::Later)?;
             if confirms {
                 // The first reply opens the window for everything that waited behind the first
                 // flight, receipts included.
@@ -125,19 +125,20 @@ fn open_on(
                     let contact = contact::must(cx.tx, no)?;
                     outbox::enqueue_current(cx, &contact, kind::PEER_IDS)?;
                 }
+                bridges::tell_bridges(cx, no)?;
                 outbox::pump(cx, no, &device)?;
             }
-            Ok(())
+            Ok(false)
         }
         Err(OpenError::NotYet) => {
             if session.beyond_since.is_none() {
                 session.beyond_since = Some(cx.at.now);
                 session::save(cx.tx, &session);
             }
-            Ok(())
+            Ok(true)
         }
         Err(OpenError::Used | OpenError::Broken) => {
-            trouble(cx, from, &session.id, header.n, NONSENSE)
+            trouble(cx, way, &session.id, header.n, NONSENSE).map(|()| false)
         }
     }
 }
@@ -145,7 +146,7 @@ fn open_on(
 /// A letter that came again: its receipt may have been lost.
 fn duplicate(
     cx: &mut Cx<'_, '_, '_>,
-    from: &Peer,
+    way: Way<'_>,
     contact: &ContactRow,
     device: &DeviceId,
     key: crate::store::Key,
@@ -154,10 +155,7 @@ fn duplicate(
     let Some(mid) = row.mid.filter(|_| contact.state == ContactState::Connected) else {
         return Ok(());
     };
-    // One that went to an earlier connection may have ended with it.
-    let since = outbox::online_since(cx.tx, from)?.unwrap_or(0);
-    let recent = cx.at.now.saturating_sub(row.receipted_at) < RECEIPT_REPEAT_MS;
-    if recent && row.receipted_at >= since {
+    if way.receipted_lately(cx, row.receipted_at)? {
         return Ok(());
     }
     row.receipted_at = cx.at.now;
@@ -168,7 +166,7 @@ fn duplicate(
 /// Keeps the state after a letter opened, together with what it says.
 pub(super) fn commit(
     cx: &mut Cx<'_, '_, '_>,
-    from: &Peer,
+    way: Way<'_>,
     no: ContactNo,
     device: DeviceId,
     hash: Hash16,
@@ -224,7 +222,7 @@ pub(super) fn commit(
     let key = session::seen_key(&next.id, &hash);
     let Some(plain) = plain else {
         cx.tx.put(key, &seen(now, None));
-        penalise(cx, from, NONSENSE);
+        way.penalise(cx, NONSENSE);
         return Ok(());
     };
     // What is not to be receipted is still to be known again.
@@ -233,7 +231,7 @@ pub(super) fn commit(
     if contact.state == ContactState::Requested {
         return hold(cx, contact, device, &plain, body);
     }
-    take_in(cx, Some(from), contact, &device, &plain, body)?;
+    take_in(cx, Some(way), contact, &device, &plain, body)?;
     if receipted {
         outbox::due(cx, no, &device, plain.mid)?;
     }
@@ -308,7 +306,7 @@ pub(super) fn take_in_held(
 /// Acts on what a letter says.
 fn take_in(
     cx: &mut Cx<'_, '_, '_>,
-    from: Option<&Peer>,
+    way: Option<Way<'_>>,
     mut contact: ContactRow,
     device: &DeviceId,
     plain: &Plain,
@@ -369,9 +367,12 @@ fn take_in(
             Ok(())
         }
         Body::Lists(lists) => take_lists(cx, contact, &lists),
-        Body::PeerIds(ids) => match from {
-            Some(from) => bind(cx, &contact, device, from, &ids),
-            None => bind_held(cx, &contact, device, &ids),
+        Body::Bridges(bridges) => {
+            client::take_theirs(cx.tx, contact.no, device, &bridges.descriptors)
+        }
+        Body::PeerIds(ids) => match way {
+            Some(Way::Link(from)) => bind(cx, &contact, device, from, &ids),
+            Some(Way::Mail(..)) | None => bind_held(cx, &contact, device, &ids),
         },
         Body::Repair(repair) => take_repair(cx, &contact, device, &repair),
         Body::BundleRequest => outbox::enqueue_current(cx, &contact, kind::BUNDLE),

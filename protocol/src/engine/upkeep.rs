@@ -1,7 +1,7 @@
 //! What time brings: starts, rotations, expiries, sweeps. Each step is bounded; the agenda
 //! carries on.
 
-use super::{answers, pack};
+use super::{answers, bridge, bridges, pack};
 use crate::agenda::{self, Job};
 use crate::discovery::invite::{self, InviteRow};
 use crate::feed::body::kind;
@@ -45,6 +45,8 @@ pub(super) fn start(cx: &mut Cx<'_, '_, '_>, listen: &[String]) -> Result<(), St
     let now = cx.at.now;
     cx.tx.put(upkeep_key(), &now);
     agenda::at(cx.tx, now, &Job::Upkeep);
+    bridge::start(cx)?;
+    bridges::start(cx)?;
     greet(cx, 0)
 }
 
@@ -59,6 +61,7 @@ pub(super) fn listening(cx: &mut Cx<'_, '_, '_>, listen: &[String]) -> Result<()
     if fit.is_empty() || !outbox::set_listening(cx.tx, &fit)? {
         return Ok(());
     }
+    bridge::upkeep(cx)?;
     tell(cx, kind::PEER_IDS, 0)
 }
 
@@ -116,7 +119,9 @@ pub(super) fn hourly(cx: &mut Cx<'_, '_, '_>, set: Millis) -> Result<(), StoreEr
     if now.saturating_sub(swept) >= DAY_MS || swept > now {
         cx.tx.put(sweep_key(), &now);
         agenda::at(cx.tx, now, &Job::Sweep { from: 0 });
+        bridges::upkeep(cx)?;
     }
+    bridge::upkeep(cx)?;
     pack::start(cx)?;
     let next = if more_changes || more_answers {
         now + 1

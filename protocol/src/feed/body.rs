@@ -4,8 +4,8 @@ use crate::id::{B32, Fixed, Hash16, Mid, Peer, SessionId};
 use crate::identity::account::Signed;
 use crate::identity::list::ListRef;
 use crate::limits::{
-    NAME_BYTES_MAX, NOTE_BYTES_MAX, REACTION_BYTES_MAX, RECEIPT_MIDS_MAX, TEXT_BYTES_MAX,
-    TIMER_S_MAX, TIMER_S_MIN,
+    CONTACT_BRIDGES_MAX, NAME_BYTES_MAX, NOTE_BYTES_MAX, REACTION_BYTES_MAX, RECEIPT_MIDS_MAX,
+    TEXT_BYTES_MAX, TIMER_S_MAX, TIMER_S_MIN,
 };
 use crate::time::{Millis, Secs};
 use crate::wire::codec::{Blob, Malformed, decode, encode};
@@ -231,6 +231,15 @@ pub struct BundleBody {
     pub bundle: Signed,
 }
 
+/// The bridges at which the sending device keeps a mailbox.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct Bridges {
+    /// Descriptors, at most [`CONTACT_BRIDGES_MAX`].
+    #[n(1)]
+    pub descriptors: Vec<Signed>,
+}
+
 /// A map without fields.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 #[cbor(map)]
@@ -255,6 +264,8 @@ pub enum Body {
     Profile(Profile),
     /// 32.
     Lists(Lists),
+    /// 33.
+    Bridges(Bridges),
     /// 34.
     PeerIds(PeerIds),
     /// 37.
@@ -287,6 +298,8 @@ pub mod kind {
     pub const PROFILE: u16 = 8;
     /// Device list.
     pub const LISTS: u16 = 32;
+    /// Bridges.
+    pub const BRIDGES: u16 = 33;
     /// Peer ids.
     pub const PEER_IDS: u16 = 34;
     /// Repair.
@@ -309,6 +322,7 @@ impl Body {
             Self::Timer(b) => (kind::TIMER, encode(b)),
             Self::Profile(b) => (kind::PROFILE, encode(b)),
             Self::Lists(b) => (kind::LISTS, encode(b)),
+            Self::Bridges(b) => (kind::BRIDGES, encode(b)),
             Self::PeerIds(b) => (kind::PEER_IDS, encode(b)),
             Self::Repair(b) => (kind::REPAIR, encode(b)),
             Self::BundleRequest => (kind::BUNDLE_REQUEST, encode(&Empty {})),
@@ -337,6 +351,7 @@ impl Body {
             kind::TIMER => Self::Timer(decode(bytes)?),
             kind::PROFILE => Self::Profile(decode(bytes)?),
             kind::LISTS => Self::Lists(decode(bytes)?),
+            kind::BRIDGES => Self::Bridges(decode(bytes)?),
             kind::PEER_IDS => Self::PeerIds(decode(bytes)?),
             kind::REPAIR => Self::Repair(decode(bytes)?),
             kind::BUNDLE_REQUEST => {
@@ -370,6 +385,7 @@ impl Body {
                         .as_ref()
                         .is_none_or(|note| note.len() <= NOTE_BYTES_MAX)
             }
+            Self::Bridges(b) => b.descriptors.len() <= CONTACT_BRIDGES_MAX,
             Self::PeerIds(b) => crate::identity::contact::fit_addrs(&b.addrs),
             _ => true,
         }

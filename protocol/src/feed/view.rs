@@ -3,7 +3,7 @@
 use super::amend::{self, ReactionRow, Version};
 use super::body::{Body, TypedBody};
 use super::{changes, fading, gone, segments};
-use crate::id::{AccountId, DeviceId, Mid};
+use crate::id::{AccountId, B32, DeviceId, Mid};
 use crate::identity::contact::{ContactNo, ContactRow};
 use crate::store::{Key, ReadExt, Span, StoreError, Table, Tx};
 use crate::time::{Millis, Secs};
@@ -68,6 +68,54 @@ pub struct Trail {
     /// When it was last found that a write had failed.
     #[n(7)]
     pub failed_at: Option<Millis>,
+    /// Its copies at bridges.
+    #[n(8)]
+    #[cbor(default)]
+    pub bridges: Vec<AtBridge>,
+}
+
+/// What happened to a letter on its way to and at one bridge.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct AtBridge {
+    /// The bridge at which the recipient keeps a mailbox.
+    #[n(0)]
+    pub bridge: B32,
+    /// The bridge that hands on, if one does.
+    #[n(1)]
+    pub via: Option<B32>,
+    /// When it promised to hand on.
+    #[n(2)]
+    pub queued_at: Option<Millis>,
+    /// When we learned that it is held.
+    #[n(3)]
+    pub held_at: Option<Millis>,
+    /// Until when it is held, unless it is fetched: unix seconds.
+    #[n(4)]
+    pub until: Option<Secs>,
+    /// When it was last refused.
+    #[n(5)]
+    pub refused_at: Option<Millis>,
+    /// Why.
+    #[n(6)]
+    pub refusal: Option<Refused>,
+}
+
+/// Why a bridge did not take a letter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Refused {
+    /// It does not know the recipient's mailbox of that day.
+    #[n(0)]
+    NotHere,
+    /// It has no room.
+    #[n(1)]
+    Full,
+    /// The bridge that hands on gave up.
+    #[n(2)]
+    GaveUp,
+    /// The bridge that hands on did not take it.
+    #[n(3)]
+    NotQueued,
 }
 
 /// A message.

@@ -166,26 +166,10 @@ pub fn open(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dice::Counting;
     use crate::id::Fixed;
     use crate::private::Secret;
     use crate::wire::codec::encode;
-
-    struct Dice(u8);
-    impl rand_core::TryRng for Dice {
-        type Error = core::convert::Infallible;
-        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-            Ok(4)
-        }
-        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-            Ok(4)
-        }
-        fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Self::Error> {
-            self.0 = self.0.wrapping_add(1);
-            dst.fill(self.0);
-            Ok(())
-        }
-    }
-    impl rand_core::TryCryptoRng for Dice {}
 
     #[test]
     fn a_bundle_belongs_to_its_device_and_time() {
@@ -199,7 +183,15 @@ mod tests {
         };
         let account = Fixed([4; 32]);
         let now = 1_800_000_000;
-        let row = make(account, device.id, &dsk, device.dik, 300, now, &mut Dice(0));
+        let row = make(
+            account,
+            device.id,
+            &dsk,
+            device.dik,
+            300,
+            now,
+            &mut Counting(0),
+        );
         assert_eq!(encode(&row.bundle).len(), 1_404);
         assert!(open(&row.bundle, &account, &device, now, 0).is_ok());
         assert!(open(&row.bundle, &Fixed([5; 32]), &device, now, 0).is_err());

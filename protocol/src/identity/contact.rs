@@ -371,6 +371,7 @@ mod tests {
             k_mbx: Secret::new([0; 32]),
             k_exp: Secret::new([0; 32]),
             made_at: 0,
+            initiator: None,
         };
         let all = [
             session(1, 5, 1),

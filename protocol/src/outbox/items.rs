@@ -1,13 +1,13 @@
 //! Items: what is queued for a device, and where its outbox stands.
 
 use super::Cx;
-use crate::feed::body::TypedBody;
-use crate::id::{DeviceId, Mid, SessionId};
+use crate::feed::body::{Body, TypedBody};
+use crate::id::{B32, DeviceId, Mid, SessionId};
 use crate::identity::contact::{ContactNo, device_scope};
 use crate::limits::LETTER_LIFE_MS;
 use crate::session::Letter;
 use crate::store::{Key, ReadExt, Span, StoreError, Table, suffix_u64};
-use crate::time::Millis;
+use crate::time::{Millis, Secs};
 use crate::wire::codec::Blob;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -90,9 +90,55 @@ pub struct Item {
     /// How often it was written.
     #[n(5)]
     pub sends: u32,
+    /// Its copies at bridges.
+    #[n(6)]
+    #[cbor(default)]
+    pub copies: Vec<Copy>,
+}
+
+/// A copy of a letter on its way to a bridge, or there.
+#[derive(Clone, Debug, Encode, Decode)]
+pub struct Copy {
+    /// Where the recipient keeps a mailbox.
+    #[n(0)]
+    pub bridge: B32,
+    /// How far it is.
+    #[n(1)]
+    pub at: Millis,
+    /// Where it stands since then.
+    #[n(2)]
+    pub stands: Stands,
+    /// Refusals in a row.
+    #[n(3)]
+    pub refusals: u32,
+}
+
+/// Where a copy stands.
+#[derive(Clone, core::marker::Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub enum Stands {
+    /// Its box was written to a connection; no word yet.
+    #[n(0)]
+    Flying,
+    /// A bridge promised to hand it on until then: unix seconds.
+    #[n(1)]
+    Queued(#[n(0)] Secs),
+    /// The recipient's bridge holds it until then: unix seconds.
+    #[n(2)]
+    Held(#[n(0)] Secs),
+    /// It was not taken; try again at this time.
+    #[n(3)]
+    Refused(#[n(0)] Millis),
 }
 
 impl Item {
+    /// It says nothing but that letters arrived: nobody receipts it.
+    pub fn is_receipt(&self) -> bool {
+        match &self.what {
+            What::Body { body, .. } => Body::open(body).is_ok_and(|body| !body.wants_receipt()),
+            _ => false,
+        }
+    }
+
     /// When it is given up.
     pub fn dies(&self) -> Millis {
         self.sealed.as_ref().map_or(self.queued_at, |s| s.at) + LETTER_LIFE_MS
@@ -123,6 +169,13 @@ pub struct OutState {
     /// Unsealed items that say something current: type and sequence number.
     #[n(6)]
     pub current: Vec<(u16, u64)>,
+    /// Items before this one have been given to all of the device's bridges.
+    #[n(7)]
+    #[cbor(default)]
+    pub deposited: u64,
+    /// When letters are given to bridges next.
+    #[n(8)]
+    pub deposit_at: Option<Millis>,
 }
 
 /// Where an item is stored.

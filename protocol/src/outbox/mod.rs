@@ -5,6 +5,7 @@
 //! connection: those before it are in flight. A new connection starts again at the oldest.
 
 mod cx;
+mod deposit;
 mod forget;
 mod items;
 mod plain;
@@ -15,6 +16,10 @@ mod reach;
 mod receipts;
 
 pub use cx::Cx;
+pub use deposit::{
+    box_answered, box_queued, box_refused, bridge_ready, deposit, deposit_all, forget_box,
+    keys_came, say,
+};
 pub use forget::{close, forget, forget_dials};
 pub use items::{Item, OutState, Sealed, What, find, state};
 pub use pump::pump;
@@ -23,7 +28,7 @@ pub use queue::{
 };
 pub use reach::{
     DialRow, DialWhat, attend, attend_now, dials, down, failed, first_addrs, is_online, listening,
-    online_since, reach_of, set_listening, undelivered, up,
+    online_since, reach_of, set_listening, starts, undelivered, up,
 };
 pub use receipts::{due, flush, receipt};
 

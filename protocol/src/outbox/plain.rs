@@ -2,16 +2,20 @@
 
 use super::{Cx, Item, What, reach};
 use crate::feed::body::{
-    Body, BundleBody, Edit, Lists, NO_LIST, PeerIds, Plain, Profile, TypedBody, UsedList, kind,
+    Body, Bridges, BundleBody, Edit, Lists, NO_LIST, PeerIds, Plain, Profile, TypedBody, UsedList,
+    kind,
 };
 use crate::feed::view;
 use crate::id::Mid;
+use crate::identity::account::Signed;
 use crate::identity::account::conversation_id;
-use crate::identity::contact::ContactRow;
+use crate::identity::contact::{self, ContactRow};
 use crate::identity::device;
+use crate::mailbox::{client, known};
 use crate::store::StoreError;
 use crate::time::{DAY_S, secs};
 use alloc::string::String;
+use alloc::vec::Vec;
 
 /// How long addresses that we tell are worth trying, in seconds.
 const ADDRS_LIFE_S: u64 = 30 * DAY_S;
@@ -55,7 +59,7 @@ pub(super) fn plain(
             (body.to_typed(), Some(edit.clock))
         }
         What::Body { body, clock } => (body.clone(), *clock),
-        What::Current { kind, note } => match current(cx, *kind, note.clone(), first)? {
+        What::Current { kind, note } => match current(cx, contact, *kind, note.clone(), first)? {
             Some(body) => (body.to_typed(), None),
             None => return Ok(None),
         },
@@ -90,6 +94,7 @@ pub(super) fn aside(cx: &Cx<'_, '_, '_>, contact: &ContactRow, mid: Mid, body: T
 /// What is true of us now.
 fn current(
     cx: &Cx<'_, '_, '_>,
+    contact: &ContactRow,
     kind: u16,
     note: Option<String>,
     first: bool,
@@ -120,6 +125,29 @@ fn current(
             }))
         }
         kind::BUNDLE_REQUEST => Some(Body::BundleRequest),
+        kind::BRIDGES => Some(Body::Bridges(Bridges {
+            descriptors: ours(cx, contact)?,
+        })),
         _ => None,
     })
+}
+
+/// The bridges at which a contact's letters come to us by now.
+fn ours(cx: &Cx<'_, '_, '_>, contact: &ContactRow) -> Result<Vec<Signed>, StoreError> {
+    let mut sessions = Vec::new();
+    for device in &contact.devices {
+        let row = contact::device(cx.tx, contact.no, device)?;
+        sessions.extend(row.sending().map(|session| session.id));
+    }
+    let mut descriptors = Vec::new();
+    for bridge in client::list(cx.tx)? {
+        let mut open = bridge.leaving.is_none();
+        for session in &sessions {
+            open &= client::registered(cx.tx, &bridge.bridge, session)?.is_some();
+        }
+        if open && let Some(row) = known::get(cx.tx, &bridge.bridge)? {
+            descriptors.push(row.descriptor);
+        }
+    }
+    Ok(descriptors)
 }

@@ -1,5 +1,6 @@
 //! Writing: what waits for a connected device leaves, as far as the window allows.
 
+use super::deposit::deposit_soon;
 use super::items::{OutState, drop_item, items, put_item, put_state};
 use super::press::{Press, Ready};
 use super::reach::connected;
@@ -10,7 +11,7 @@ use crate::feed::gone;
 use crate::feed::view::{self, State};
 use crate::id::{DeviceId, Peer};
 use crate::identity::contact::{self, ContactNo};
-use crate::limits::{RETRY_MS, WINDOW_LETTERS};
+use crate::limits::{DEPOSIT_AFTER_MS, RETRY_MS, WINDOW_LETTERS};
 use crate::output::Output;
 use crate::store::StoreError;
 use crate::time::Millis;
@@ -28,7 +29,7 @@ pub fn pump(cx: &mut Cx<'_, '_, '_>, no: ContactNo, device: &DeviceId) -> Result
         return Ok(());
     }
     let Some(peer) = connected(cx.tx, &row)? else {
-        return Ok(());
+        return deposit_soon(cx, no, device, DEPOSIT_AFTER_MS);
     };
     let mut state = state(cx.tx, no, device)?;
     let mut press = Press::new(&contact, &row, *device);
@@ -49,6 +50,9 @@ pub fn pump(cx: &mut Cx<'_, '_, '_>, no: ContactNo, device: &DeviceId) -> Result
                     state.cursor = seq + 1;
                     state.flying += 1;
                     wrote = true;
+                    if item.is_receipt() {
+                        drop_item(cx, no, device, &mut state, seq, &item);
+                    }
                 }
                 Ready::Wait => break 'window,
                 Ready::Gone => {

@@ -76,6 +76,7 @@ pub fn enqueue(
         sealed: None,
         last_sent: None,
         sends: 0,
+        copies: Vec::new(),
     };
     let seq = state.next;
     state.next += 1;
@@ -114,6 +115,7 @@ pub fn enqueue_first(
         sealed: None,
         last_sent: None,
         sends: 0,
+        copies: Vec::new(),
     };
     let Some(plain) = plain(cx, contact, &item, true)? else {
         return Ok(());

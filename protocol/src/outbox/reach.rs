@@ -1,5 +1,6 @@
 //! Who is connected, how to reach the others, and when to try again.
 
+use super::deposit::{deposit_after, deposit_soon};
 use super::items::{drop_item, items, put_state};
 use super::press::{Press, Ready};
 use super::pump::{schedule, write};
@@ -17,7 +18,8 @@ use crate::identity::contact::{
 };
 use crate::input::{DialError, SendError};
 use crate::limits::{
-    DIALS_KEPT_MAX, FIRST_ADDRS_BYTES, REPAIR_HOLD_MS, RESEND_LETTERS_MAX, RETRY_MS,
+    DEPOSIT_AFTER_MS, DIALS_KEPT_MAX, FIRST_ADDRS_BYTES, REPAIR_HOLD_MS, RESEND_LETTERS_MAX,
+    RETRY_MS,
 };
 use crate::output::Output;
 use crate::store::{Key, ReadExt, StoreError, Table, Tx};
@@ -103,7 +105,11 @@ fn listen_key() -> Key {
     Key::one(Table::Own, *b"listen")
 }
 
-fn starts(store: &(impl ReadExt + ?Sized)) -> Result<u64, StoreError> {
+/// Number of this run of the node.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn starts(store: &(impl ReadExt + ?Sized)) -> Result<u64, StoreError> {
     Ok(store.row(&Key::one(Table::Meta, *b"starts"))?.unwrap_or(0))
 }
 
@@ -278,6 +284,9 @@ pub fn down(cx: &mut Cx<'_, '_, '_>, peer: &Peer) -> Result<(), StoreError> {
     let mut state = state(cx.tx, no, &device)?;
     let soon = cx.at.now + jittered(cx, RETRY_MS[0]);
     schedule(cx, no, &device, &mut state, soon);
+    if state.waiting > 0 {
+        deposit_after(cx, no, &device, &mut state, DEPOSIT_AFTER_MS)?;
+    }
     put_state(cx, no, &device, &state);
     if contact.state == ContactState::Connected {
         cx.log(ChangeKind::Reach { no, reach: None })?;
@@ -302,7 +311,11 @@ pub fn failed(cx: &mut Cx<'_, '_, '_>, peer: &Peer, why: DialError) -> Result<()
             why,
             addrs: shown(&row),
         },
-    )
+    )?;
+    if state(cx.tx, no, &device)?.waiting > 0 {
+        deposit_soon(cx, no, &device, 0)?;
+    }
+    Ok(())
 }
 
 fn shown(row: &DeviceRow) -> Vec<String> {
@@ -393,6 +406,10 @@ pub fn attend(
         (None, Some(peer)) => {
             dial(cx, no, device, &row, peer)?;
             next_try(cx, no, device, &mut state);
+            if state.waiting > 0 {
+                state.deposited = 0;
+                deposit_after(cx, no, device, &mut state, DEPOSIT_AFTER_MS)?;
+            }
             put_state(cx, no, device, &state);
             Ok(())
         }

@@ -1,5 +1,6 @@
 //! Receipts: gathered for a device, sent together; and what a received one means.
 
+use super::deposit::deposit_soon;
 use super::items::{drop_item, item_key, mid_key, put_state};
 use super::plain::aside;
 use super::reach::connected;
@@ -11,8 +12,8 @@ use crate::feed::gone;
 use crate::feed::view::{self, State};
 use crate::frame::Frame;
 use crate::id::{DeviceId, Mid};
-use crate::identity::contact::{self, ContactNo, ContactState, device_scope};
-use crate::limits::RECEIPT_MIDS_MAX;
+use crate::identity::contact::{self, ContactNo, ContactRow, ContactState, device_scope};
+use crate::limits::{DEPOSIT_AFTER_MS, RECEIPT_MIDS_MAX};
 use crate::output::Output;
 use crate::session;
 use crate::store::{Key, ReadExt, StoreError, Table};
@@ -74,9 +75,11 @@ pub fn flush(cx: &mut Cx<'_, '_, '_>, no: ContactNo, device: &DeviceId) -> Resul
     };
     let contact = contact::must(cx.tx, no)?;
     let row = contact::device(cx.tx, no, device)?;
-    let Some(peer) = connected(cx.tx, &row)?.filter(|_| contact.state == ContactState::Connected)
-    else {
+    if contact.state != ContactState::Connected {
         return Ok(());
+    }
+    let Some(peer) = connected(cx.tx, &row)? else {
+        return deposit_soon(cx, no, device, DEPOSIT_AFTER_MS);
     };
     let Some(sending) = row.sending() else {
         return Ok(());
@@ -107,6 +110,43 @@ pub fn flush(cx: &mut Cx<'_, '_, '_>, no: ContactNo, device: &DeviceId) -> Resul
     }
     session::save(cx.tx, &session);
     cx.tx.delete(key);
+    Ok(())
+}
+
+/// Whether a device is owed a receipt.
+pub(super) fn any_due(
+    store: &(impl ReadExt + ?Sized),
+    no: ContactNo,
+    device: &DeviceId,
+) -> Result<bool, StoreError> {
+    Ok(store.row::<Vec<Mid>>(&due_key(no, device))?.is_some())
+}
+
+/// Receipts for a device that is away become letters like others, which its bridges can hold.
+pub(super) fn pack(
+    cx: &mut Cx<'_, '_, '_>,
+    contact: &ContactRow,
+    device: &DeviceId,
+) -> Result<(), StoreError> {
+    if contact.state != ContactState::Connected {
+        return Ok(());
+    }
+    let key = due_key(contact.no, device);
+    let Some(mids) = cx.tx.take::<Vec<Mid>>(key)? else {
+        return Ok(());
+    };
+    for chunk in mids.chunks(RECEIPT_MIDS_MAX) {
+        let body = Body::Receipt(Receipt {
+            mids: chunk.to_vec(),
+            kind: Receipt::DELIVERED,
+        });
+        let what = What::Body {
+            body: body.to_typed(),
+            clock: None,
+        };
+        let mid = Mid::random(cx.at.rng);
+        super::enqueue(cx, contact.no, device, mid, what)?;
+    }
     Ok(())
 }
 

@@ -118,6 +118,60 @@ pub enum Table {
     /// What was begun to a contact and not sent.
     #[n(37)]
     Draft = 37,
+    /// Mailboxes that are held here for others, by their key.
+    #[n(38)]
+    Mailbox = 38,
+    /// Blocks of a mailbox, by number.
+    #[n(39)]
+    Block = 39,
+    /// Number of a block of a mailbox, by its hash.
+    #[n(40)]
+    BlockId = 40,
+    /// Blocks of a mailbox in order of their end.
+    #[n(41)]
+    BlockEnd = 41,
+    /// Whose blocks come under a tag.
+    #[n(42)]
+    Tag = 42,
+    /// Tags of a mailbox in order of their end.
+    #[n(43)]
+    TagEnd = 43,
+    /// Peers that speak to this bridge; emptied at start.
+    #[n(44)]
+    Caller = 44,
+    /// This bridge's keys for boxes, by day.
+    #[n(45)]
+    ForwardKey = 45,
+    /// Boxes that were opened and what was answered, by day.
+    #[n(46)]
+    Opened = 46,
+    /// Boxes to hand on, by their name.
+    #[n(47)]
+    Queue = 47,
+    /// Names of boxes to hand on to a bridge, in order.
+    #[n(48)]
+    QueueTo = 48,
+    /// Other bridges: what they say of themselves, their keys of the day.
+    #[n(49)]
+    Known = 49,
+    /// libp2p key to bridge.
+    #[n(50)]
+    KnownPeer = 50,
+    /// Bridges at which we keep a mailbox.
+    #[n(51)]
+    Bridge = 51,
+    /// Which session's letters come under a tag, by bridge and day.
+    #[n(52)]
+    TagIn = 52,
+    /// Sessions whose tags are to be registered at a bridge.
+    #[n(53)]
+    LaneDue = 53,
+    /// Up to which day a session's tags are registered at a bridge.
+    #[n(54)]
+    Lane = 54,
+    /// What boxes of ours carry, until they are answered.
+    #[n(55)]
+    Box = 55,
 }
 
 impl Table {
@@ -125,7 +179,12 @@ impl Table {
     pub const fn rotates(self) -> bool {
         matches!(
             self,
-            Self::Session | Self::Skipped | Self::Prekey | Self::OneTime | Self::Fading
+            Self::Session
+                | Self::Skipped
+                | Self::Prekey
+                | Self::OneTime
+                | Self::Fading
+                | Self::ForwardKey
         )
     }
 }

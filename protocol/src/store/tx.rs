@@ -4,6 +4,7 @@ use super::span::PageLayer;
 use super::{Batch, BatchLayer, Key, Layer, Read, ReadExt, Rows, Span, StoreError, merge};
 use crate::private::Bytes;
 use crate::wire::codec::encode_to;
+use alloc::vec::Vec;
 use zeroize::Zeroize;
 
 /// An overlay on a store. Nothing is written until its batch is applied.
@@ -66,6 +67,20 @@ impl<'a> Tx<'a> {
         Ok(value)
     }
 
+    /// Suffixes of the rows of a scope, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the disk fails.
+    pub fn scan_keys(
+        &self,
+        table: super::Table,
+        scope: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let rows = self.scan(&Span::all(table, scope, limit))?;
+        Ok(rows.into_iter().map(|(suffix, _)| suffix).collect())
+    }
+
     /// Takes over the writes of a transaction that was begun on this one.
     pub fn absorb(&mut self, batch: Batch) {
         self.writes.extend(batch);
@@ -118,7 +133,6 @@ mod tests {
     use super::super::{MemoryStore, Store, Table};
     use super::*;
     use alloc::vec;
-    use alloc::vec::Vec;
 
     fn key(n: u8) -> Key {
         Key::new(Table::Meta, *b"s", [n])

@@ -7,6 +7,7 @@ mod e2e;
 mod fade;
 mod golden;
 mod harness;
+mod mailbox;
 mod partition;
 mod privacy;
 mod storm;

@@ -37,6 +37,9 @@ pub struct SessionRef {
     /// When it was made here.
     #[n(7)]
     pub made_at: Millis,
+    /// We began it; `None` where that was not kept yet.
+    #[n(8)]
+    pub initiator: Option<bool>,
 }
 
 /// A contact's device: where it is, how to reach it, which sessions there are.
@@ -143,6 +146,11 @@ pub fn put_device(tx: &mut Tx<'_>, no: ContactNo, device: &DeviceId, row: &Devic
 pub fn drop_device(tx: &mut Tx<'_>, no: ContactNo, device: &DeviceId) {
     tx.delete(device_key(no, device));
     tx.delete(bundle_key(no, device));
+    tx.delete(Key::new(
+        Table::Device,
+        device_scope(no, device),
+        *b"bridges",
+    ));
 }
 
 /// Whose device a peer is, as the contact told.

@@ -1,0 +1,671 @@
+//! Letters for a device that is away: each goes to every bridge at which the device keeps a
+//! mailbox, in a box that another bridge hands on where there is one.
+
+use super::items::{Copy, Stands, drop_item, item_key, items, put_item, put_state};
+use super::press::{Press, Ready};
+use super::reach::{connected, is_online, starts};
+use super::receipts::{UNTRACKED, pack};
+use super::{Cx, Item, OutState, What, may_send, state};
+use crate::agenda::{self, Job};
+use crate::crypto::derive;
+use crate::crypto::hash::sha256;
+use crate::feed::changes::ChangeKind;
+use crate::feed::view::{self, AtBridge, Refused, State};
+use crate::frame::Frame;
+use crate::id::{B32, DeviceId, Hash16, Mid, Peer};
+use crate::identity::account::Signed;
+use crate::identity::contact::{self, ContactNo, DeviceRow, INVITER};
+use crate::limits::{
+    DEPOSIT_AFTER_MS, DEPOSITS_FLYING_MAX, FORWARD_KEEP_MS, FORWARD_LIFE_S, FULL_AGAIN_MS,
+    FULL_AGAIN_MS_MAX, HELD_AGAIN_MS, WINDOW_LETTERS,
+};
+use crate::mailbox::block::day;
+use crate::mailbox::client::{self, BridgeRow, Stage};
+use crate::mailbox::descriptor::{Custody, Descriptor, FORWARD, ForwardKeys, Queued};
+use crate::mailbox::forward::{Answer, Request, open_reply, seal_to};
+use crate::mailbox::known;
+use crate::mailbox::talk::{Ask, Over};
+use crate::output::Output;
+use crate::private::Secret;
+use crate::store::{Key, ReadExt, StoreError, Table};
+use crate::time::{MINUTE_MS, Millis, Secs, secs};
+use crate::wire::codec::Blob;
+use alloc::vec::Vec;
+use minicbor::{Decode, Encode};
+
+/// A box that was written to a connection and has had no word for this long is taken for lost.
+const FLYING_MS: Millis = MINUTE_MS;
+/// A bridge is asked for another's keys again after this.
+const KEYS_AGAIN_MS: Millis = 10_000;
+/// A bridge that did not take a box is tried again after this.
+const NOT_QUEUED_MS: Millis = 10 * MINUTE_MS;
+
+/// What a box of ours carries.
+#[derive(Clone, Debug, Encode, Decode)]
+struct BoxRow {
+    #[n(0)]
+    no: ContactNo,
+    #[n(1)]
+    device: DeviceId,
+    /// Sequence number of the item.
+    #[n(2)]
+    seq: u64,
+    #[n(3)]
+    mid: Mid,
+    /// The bridge that opens it.
+    #[n(4)]
+    to: B32,
+    /// The one that hands it on.
+    #[n(5)]
+    via: Option<B32>,
+    /// Opens its answer.
+    #[n(6)]
+    key: Secret<32>,
+    /// SHA-256 of the box.
+    #[n(7)]
+    hash: B32,
+    /// SHA-256 of the block in it.
+    #[n(8)]
+    block: B32,
+    /// When it is forgotten.
+    #[n(9)]
+    forget_at: Millis,
+}
+
+fn box_key(fid: &Hash16) -> Key {
+    Key::one(Table::Box, fid.0)
+}
+
+/// How a box gets to a bridge.
+struct Course {
+    to: B32,
+    /// Whom it is written to.
+    peer: Peer,
+    /// The bridge that hands it on; `None`: we bring it ourselves.
+    via: Option<B32>,
+    /// The clock of whoever takes it, less ours, in seconds.
+    ahead_s: i64,
+    keys: ForwardKeys,
+}
+
+/// Says something to a peer that is connected; nothing comes back if that fails.
+pub fn say(cx: &mut Cx<'_, '_, '_>, to: &Peer, frame: &Frame) {
+    cx.out.push(Output::Send {
+        to: *to,
+        id: UNTRACKED,
+        bytes: frame.to_bytes(),
+    });
+}
+
+/// Letters for a device that is away are given to its bridges after a while, or sooner. The caller
+/// puts `state` back.
+pub(super) fn deposit_after(
+    cx: &mut Cx<'_, '_, '_>,
+    no: ContactNo,
+    device: &DeviceId,
+    state: &mut OutState,
+    wait: Millis,
+) -> Result<(), StoreError> {
+    let at = cx.at.now + wait;
+    if state
+        .deposit_at
+        .is_some_and(|set| set <= at && set + MINUTE_MS > cx.at.now)
+        || *device == INVITER
+        || client::theirs(cx.tx, no, device)?.is_empty()
+    {
+        return Ok(());
+    }
+    let job = Job::Deposit {
+        no,
+        device: *device,
+    };
+    if let Some(set) = state.deposit_at.replace(at) {
+        agenda::cancel(cx.tx, set, &job);
+    }
+    agenda::at(cx.tx, at, &job);
+    Ok(())
+}
+
+/// The same, with its own state.
+pub(super) fn deposit_soon(
+    cx: &mut Cx<'_, '_, '_>,
+    no: ContactNo,
+    device: &DeviceId,
+    wait: Millis,
+) -> Result<(), StoreError> {
+    let mut state = state(cx.tx, no, device)?;
+    deposit_after(cx, no, device, &mut state, wait)?;
+    put_state(cx, no, device, &state);
+    Ok(())
+}
+
+/// Gives letters for a device that is away to its bridges.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn deposit(
+    cx: &mut Cx<'_, '_, '_>,
+    no: ContactNo,
+    device: &DeviceId,
+    set: Millis,
+) -> Result<(), StoreError> {
+    let mut out = state(cx.tx, no, device)?;
+    if out.deposit_at != Some(set) {
+        return Ok(());
+    }
+    out.deposit_at = None;
+    put_state(cx, no, device, &out);
+    let Some(contact) = contact::get(cx.tx, no)?.filter(|contact| may_send(contact.state)) else {
+        return Ok(());
+    };
+    let row = contact::device(cx.tx, no, device)?;
+    if connected(cx.tx, &row)?.is_some() {
+        return Ok(());
+    }
+    pack(cx, &contact, device)?;
+    let mut out = state(cx.tx, no, device)?;
+    if out.waiting == 0 {
+        return Ok(());
+    }
+    let targets = client::theirs(cx.tx, no, device)?;
+    let mut courses = Vec::new();
+    for to in &targets {
+        courses.extend(course(cx, to, no, device)?);
+    }
+    if courses.is_empty() {
+        return Ok(());
+    }
+    let oldest = items(cx, no, device, 0, 1)?;
+    let last = oldest.first().map_or(0, |(seq, _)| *seq) + u64::from(WINDOW_LETTERS);
+    let mut press = Press::new(&contact, &row, *device);
+    let page = items(cx, no, device, out.deposited, DEPOSITS_FLYING_MAX)?;
+    let full = page.len() == DEPOSITS_FLYING_MAX;
+    let (mut settled, mut flying) = (true, false);
+    for (seq, mut item) in page {
+        if seq >= last {
+            settled = false;
+            break;
+        }
+        let now = cx.at.now;
+        let missing: Vec<&Course> = courses
+            .iter()
+            .filter(|course| item.misses(&course.to, now))
+            .collect();
+        if !missing.is_empty() {
+            match press.letter(cx, &mut item)? {
+                Ready::Frame(frame) => {
+                    for course in missing {
+                        give(cx, (no, device, &row), (seq, &mut item), course, &frame)?;
+                    }
+                    put_item(cx, no, device, seq, &item);
+                    sealed(cx, no, device, &item)?;
+                }
+                Ready::Wait => {
+                    settled = false;
+                    break;
+                }
+                Ready::Gone => {
+                    drop_item(cx, no, device, &mut out, seq, &item);
+                    continue;
+                }
+            }
+        }
+        flying |= item.copies.iter().any(|copy| copy.stands == Stands::Flying);
+        settled &= targets.iter().all(|to| item.settled(to));
+        if settled {
+            out.deposited = seq + 1;
+        }
+    }
+    press.finish(cx);
+    if full && settled {
+        deposit_after(cx, no, device, &mut out, 0)?;
+    } else if flying {
+        deposit_after(cx, no, device, &mut out, FLYING_MS + 1)?;
+    }
+    put_state(cx, no, device, &out);
+    Ok(())
+}
+
+impl Item {
+    fn copy(&mut self, bridge: &B32) -> Option<&mut Copy> {
+        self.copies.iter_mut().find(|copy| copy.bridge == *bridge)
+    }
+
+    /// A bridge is to be given a copy.
+    fn misses(&self, bridge: &B32, now: Millis) -> bool {
+        let copy = self.copies.iter().find(|copy| copy.bridge == *bridge);
+        copy.is_none_or(|copy| match copy.stands {
+            Stands::Flying => now.saturating_sub(copy.at) > FLYING_MS,
+            Stands::Queued(until) => secs(now) > until,
+            Stands::Held(until) => now.saturating_sub(copy.at) > HELD_AGAIN_MS || secs(now) > until,
+            Stands::Refused(again) => now >= again,
+        })
+    }
+
+    /// There was a word about its copy.
+    fn settled(&self, bridge: &B32) -> bool {
+        let copy = self.copies.iter().find(|copy| copy.bridge == *bridge);
+        copy.is_some_and(|copy| copy.stands != Stands::Flying)
+    }
+
+    fn stands(&mut self, bridge: &B32, at: Millis, stands: Stands) {
+        let refused = matches!(stands, Stands::Refused(_));
+        match self.copy(bridge) {
+            Some(copy) => {
+                copy.at = at;
+                copy.stands = stands;
+                if refused {
+                    copy.refusals = copy.refusals.saturating_add(1);
+                }
+            }
+            None => self.copies.push(Copy {
+                bridge: *bridge,
+                at,
+                stands,
+                refusals: 0,
+            }),
+        }
+    }
+}
+
+/// How a box gets to a bridge right now; otherwise reaches for what is missing.
+fn course(
+    cx: &mut Cx<'_, '_, '_>,
+    to: &B32,
+    no: ContactNo,
+    device: &DeviceId,
+) -> Result<Option<Course>, StoreError> {
+    let Some(mut row) = known::get(cx.tx, to)? else {
+        return Ok(None);
+    };
+    let damaged = |_| StoreError::Damaged(Table::Known);
+    let theirs: Descriptor = row.descriptor.peek().map_err(damaged)?;
+    let today = day(cx.at.now);
+    let keys = row.keys_for(today).map(|(keys, _)| keys);
+    let keys = keys.filter(|keys| keys.day == today);
+    let again = cx.at.now >= row.asked_at + KEYS_AGAIN_MS || row.asked_at > cx.at.now;
+    if let Some((mut via, peer)) = hop(cx, &theirs)? {
+        if !via.live.told.contains(to) {
+            via.live.told.push(*to);
+            let know = Frame::Ask(Ask::Know(row.descriptor.clone()));
+            say(cx, &peer, &know);
+            client::put(cx.tx, &via);
+        }
+        if let Some(keys) = keys {
+            return Ok(Some(Course {
+                to: *to,
+                peer,
+                via: Some(via.bridge),
+                ahead_s: via.ahead_s,
+                keys,
+            }));
+        }
+        if again {
+            row.asked_at = cx.at.now;
+            say(cx, &peer, &Frame::Ask(Ask::KeysOf(*to)));
+        }
+    } else if is_online(cx.tx, &theirs.peer)? {
+        if let Some(keys) = keys {
+            return Ok(Some(Course {
+                to: *to,
+                peer: theirs.peer,
+                via: None,
+                ahead_s: 0,
+                keys,
+            }));
+        }
+        if again {
+            row.asked_at = cx.at.now;
+            say(cx, &theirs.peer, &Frame::Over(Over::KeysPlease));
+        }
+    } else {
+        cx.out.push(Output::Dial {
+            peer: theirs.peer,
+            addrs: theirs.addrs,
+        });
+    }
+    row.wants(no, device);
+    known::put(cx.tx, to, &row);
+    Ok(None)
+}
+
+/// The bridge of ours that hands on a box for another: of another operator, if there is one.
+fn hop(cx: &Cx<'_, '_, '_>, theirs: &Descriptor) -> Result<Option<(BridgeRow, Peer)>, StoreError> {
+    let run = starts(cx.tx)?;
+    let mut best: Option<(bool, BridgeRow, Peer)> = None;
+    for row in client::list(cx.tx)? {
+        let open = row.live.stage == Stage::Open && row.live.run == run;
+        if !open || row.bridge == theirs.bridge {
+            continue;
+        }
+        let Some(said) = known::descriptor(cx.tx, &row.bridge)? else {
+            continue;
+        };
+        let other = said.operator != theirs.operator;
+        let better = best.as_ref().is_none_or(|(had, ..)| other && !had);
+        if said.does(FORWARD) && better {
+            best = Some((other, row, said.peer));
+        }
+    }
+    Ok(best.map(|(_, row, peer)| (row, peer)))
+}
+
+/// Puts a letter's frame into an envelope, that into a box, and writes it.
+fn give(
+    cx: &mut Cx<'_, '_, '_>,
+    (no, device, row): (ContactNo, &DeviceId, &DeviceRow),
+    (seq, item): (u64, &mut Item),
+    course: &Course,
+    frame: &[u8],
+) -> Result<(), StoreError> {
+    let now = cx.at.now;
+    let session = row.sending();
+    let Some(lane) = session.and_then(|session| client::outgoing(session, &course.to)) else {
+        return Ok(());
+    };
+    let Some(block) = lane.seal(day(now), frame, cx.at.rng) else {
+        return Ok(());
+    };
+    let hash = sha256(&block);
+    let ttl = secs(item.dies().saturating_sub(now));
+    let theirs = i64::try_from(secs(now)).unwrap_or(i64::MAX);
+    let theirs = Secs::try_from(theirs.saturating_add(course.ahead_s)).unwrap_or(secs(now));
+    let until = theirs + FORWARD_LIFE_S;
+    let request = Request::Deposit(Blob(block), ttl);
+    let Some(sealed) = seal_to(&course.keys, &request, until, cx.at.rng) else {
+        return Ok(());
+    };
+    let fid = sealed.forward.fid();
+    let forget_at = now + FORWARD_KEEP_MS + FORWARD_LIFE_S * 1_000;
+    let kept = BoxRow {
+        no,
+        device: *device,
+        seq,
+        mid: item.mid,
+        to: course.to,
+        via: course.via,
+        key: sealed.reply_key,
+        hash: sealed.forward.hash(),
+        block: hash,
+        forget_at,
+    };
+    cx.tx.put(box_key(&fid), &kept);
+    agenda::at(cx.tx, forget_at, &Job::ForgetBox { fid });
+    item.stands(&course.to, now, Stands::Flying);
+    let frame = match course.via {
+        Some(_) => Frame::Ask(Ask::Forward(sealed.forward)),
+        None => Frame::Over(Over::Forward(sealed.forward)),
+    };
+    say(cx, &course.peer, &frame);
+    Ok(())
+}
+
+/// Notes in the message's story that its letter is sealed.
+fn sealed(
+    cx: &mut Cx<'_, '_, '_>,
+    no: ContactNo,
+    device: &DeviceId,
+    item: &Item,
+) -> Result<(), StoreError> {
+    let at = item.sealed.as_ref().map(|sealed| sealed.at);
+    story(cx, no, device, item, |trail| trail.sealed_at = at)?;
+    Ok(())
+}
+
+/// Writes into the story of a message.
+fn story(
+    cx: &mut Cx<'_, '_, '_>,
+    no: ContactNo,
+    device: &DeviceId,
+    item: &Item,
+    tell: impl FnOnce(&mut view::Trail),
+) -> Result<(), StoreError> {
+    if let What::Message { order } = &item.what
+        && let Some(mut message) = view::get(cx.tx, no, order)?
+    {
+        tell(message.trail(device));
+        view::put(cx.tx, no, order, &message);
+    }
+    Ok(())
+}
+
+/// A box that is out, and the item that it carries, if that still waits.
+fn find_box(
+    cx: &Cx<'_, '_, '_>,
+    fid: &Hash16,
+) -> Result<Option<(BoxRow, Option<Item>)>, StoreError> {
+    let Some(kept) = cx.tx.row::<BoxRow>(&box_key(fid))? else {
+        return Ok(None);
+    };
+    let key = item_key(kept.no, &kept.device, kept.seq);
+    let item = cx.tx.row::<Item>(&key)?;
+    Ok(Some((
+        kept.clone(),
+        item.filter(|item| item.mid == kept.mid),
+    )))
+}
+
+/// Forgets a box.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn forget_box(cx: &mut Cx<'_, '_, '_>, fid: &Hash16) -> Result<(), StoreError> {
+    if let Some(kept) = cx.tx.take::<BoxRow>(box_key(fid))? {
+        agenda::cancel(cx.tx, kept.forget_at, &Job::ForgetBox { fid: *fid });
+    }
+    Ok(())
+}
+
+fn at_bridge<'a>(trail: &'a mut view::Trail, kept: &BoxRow) -> &'a mut AtBridge {
+    let place = trail.bridges.iter().position(|at| at.bridge == kept.to);
+    let place = place.unwrap_or_else(|| {
+        trail.bridges.push(AtBridge {
+            bridge: kept.to,
+            via: None,
+            queued_at: None,
+            held_at: None,
+            until: None,
+            refused_at: None,
+            refusal: None,
+        });
+        trail.bridges.len() - 1
+    });
+    &mut trail.bridges[place]
+}
+
+/// A bridge of ours promised to hand a box on.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn box_queued(cx: &mut Cx<'_, '_, '_>, via: &B32, signed: &Signed) -> Result<(), StoreError> {
+    let Ok(promise) = signed.open::<Queued>(derive::SIG_QUEUED, via) else {
+        return Ok(());
+    };
+    let Some((kept, Some(mut item))) = find_box(cx, &promise.fid)? else {
+        return Ok(());
+    };
+    let now = cx.at.now;
+    if item
+        .copy(&kept.to)
+        .is_some_and(|copy| copy.stands == Stands::Flying)
+    {
+        item.stands(&kept.to, now, Stands::Queued(promise.until));
+        put_item(cx, kept.no, &kept.device, kept.seq, &item);
+        story(cx, kept.no, &kept.device, &item, |trail| {
+            let at = at_bridge(trail, &kept);
+            at.via = kept.via;
+            at.queued_at.get_or_insert(now);
+        })?;
+    }
+    deposit_soon(cx, kept.no, &kept.device, 0)
+}
+
+/// A bridge of ours did not take a box.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn box_refused(cx: &mut Cx<'_, '_, '_>, fid: &Hash16) -> Result<(), StoreError> {
+    refused(cx, fid, Refused::NotQueued, NOT_QUEUED_MS)
+}
+
+fn refused(
+    cx: &mut Cx<'_, '_, '_>,
+    fid: &Hash16,
+    why: Refused,
+    wait: Millis,
+) -> Result<(), StoreError> {
+    let Some((kept, item)) = find_box(cx, fid)? else {
+        return Ok(());
+    };
+    forget_box(cx, fid)?;
+    let Some(mut item) = item else { return Ok(()) };
+    let now = cx.at.now;
+    let refusals = item.copy(&kept.to).map_or(0, |copy| copy.refusals);
+    let wait = (wait << refusals.min(8)).min(FULL_AGAIN_MS_MAX);
+    item.stands(&kept.to, now, Stands::Refused(now + wait));
+    put_item(cx, kept.no, &kept.device, kept.seq, &item);
+    story(cx, kept.no, &kept.device, &item, |trail| {
+        let at = at_bridge(trail, &kept);
+        at.via = kept.via;
+        at.refused_at = Some(now);
+        at.refusal = Some(why);
+    })?;
+    deposit_soon(cx, kept.no, &kept.device, 0)
+}
+
+/// A box has its answer, or came to nothing.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn box_answered(
+    cx: &mut Cx<'_, '_, '_>,
+    fid: &Hash16,
+    reply: Option<&[u8]>,
+) -> Result<(), StoreError> {
+    let Some((kept, item)) = find_box(cx, fid)? else {
+        return Ok(());
+    };
+    let Some(reply) = reply else {
+        return refused(cx, fid, Refused::GaveUp, NOT_QUEUED_MS);
+    };
+    let promise = match open_reply(&kept.key, &kept.hash, reply) {
+        Some(Answer::Held(signed)) => signed.open::<Custody>(derive::SIG_CUSTODY, &kept.to).ok(),
+        Some(Answer::NotHere) => return refused(cx, fid, Refused::NotHere, FULL_AGAIN_MS),
+        Some(Answer::Full) => return refused(cx, fid, Refused::Full, FULL_AGAIN_MS),
+        None => None,
+    };
+    // What does not open, or promises another block, is no answer: the box is tried again.
+    let Some(promise) = promise.filter(|promise| promise.block == kept.block) else {
+        return refused(cx, fid, Refused::GaveUp, NOT_QUEUED_MS);
+    };
+    forget_box(cx, fid)?;
+    if let Some(via) = kept.via
+        && let Some(mut bridge) = client::find(cx.tx, &via)?
+    {
+        bridge.held += 1;
+        client::put(cx.tx, &bridge);
+    }
+    let Some(mut item) = item else { return Ok(()) };
+    held(cx, &kept, &mut item, promise.until)
+}
+
+fn held(
+    cx: &mut Cx<'_, '_, '_>,
+    kept: &BoxRow,
+    item: &mut Item,
+    until: Secs,
+) -> Result<(), StoreError> {
+    let (no, device, now) = (kept.no, kept.device, cx.at.now);
+    item.stands(&kept.to, now, Stands::Held(until));
+    put_item(cx, no, &device, kept.seq, item);
+    if item.is_receipt() {
+        // It is never receipted itself: it is done once every bridge has had its word.
+        let targets = client::theirs(cx.tx, no, &device)?;
+        if targets.iter().all(|to| item.settled(to)) {
+            let mut out = state(cx.tx, no, &device)?;
+            drop_item(cx, no, &device, &mut out, kept.seq, item);
+            put_state(cx, no, &device, &out);
+        }
+    }
+    if let What::Message { order } = &item.what
+        && let Some(mut message) = view::get(cx.tx, no, order)?
+    {
+        let at = at_bridge(message.trail(&device), kept);
+        at.via = kept.via;
+        at.held_at.get_or_insert(now);
+        at.until = Some(until);
+        let moved = message.advance(State::Held);
+        view::put(cx.tx, no, order, &message);
+        if moved {
+            cx.log(ChangeKind::State {
+                no,
+                mid: item.mid,
+                state: State::Held,
+            })?;
+        }
+    }
+    deposit_soon(cx, no, &device, 0)
+}
+
+/// Keys of some bridge came from one of ours.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn keys_came(cx: &mut Cx<'_, '_, '_>, signed: Signed) -> Result<(), StoreError> {
+    let Ok(claimed) = signed.peek::<ForwardKeys>() else {
+        return Ok(());
+    };
+    if crate::mailbox::queue::take_keys(cx.tx, &claimed.bridge, signed)? {
+        bridge_ready(cx, &claimed.bridge)?;
+    }
+    Ok(())
+}
+
+/// A bridge can be reached, or its keys are there: whoever's letters waited for that goes on.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn bridge_ready(cx: &mut Cx<'_, '_, '_>, bridge: &B32) -> Result<(), StoreError> {
+    let mut waiting = Vec::new();
+    if let Some(mut row) = known::get(cx.tx, bridge)? {
+        waiting.append(&mut row.wanting);
+        if !waiting.is_empty() {
+            known::put(cx.tx, bridge, &row);
+        }
+    }
+    // One of ours that hands on: letters for any bridge may have waited for it.
+    for mine in client::list(cx.tx)? {
+        let open = mine.bridge == *bridge && mine.live.stage == Stage::Open;
+        if open {
+            agenda::at(cx.tx, cx.at.now, &Job::Deposits { from: 0 });
+        }
+    }
+    for (no, device) in waiting {
+        deposit_soon(cx, no, &device, 0)?;
+    }
+    Ok(())
+}
+
+/// A bridge of ours is there: letters for everybody who is away go on, some contacts a step.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn deposit_all(cx: &mut Cx<'_, '_, '_>, from: ContactNo) -> Result<(), StoreError> {
+    let page = contact::list(cx.tx, from, crate::limits::CONTACTS_STEP)?;
+    let next = page.last().map(|contact| contact.no + 1);
+    for contact in page {
+        for device in &contact.devices {
+            let mut out = state(cx.tx, contact.no, device)?;
+            let due = super::receipts::any_due(cx.tx, contact.no, device)?;
+            if out.waiting > 0 || due {
+                out.deposited = 0;
+                deposit_after(cx, contact.no, device, &mut out, DEPOSIT_AFTER_MS)?;
+                put_state(cx, contact.no, device, &out);
+            }
+        }
+    }
+    if let Some(from) = next {
+        agenda::at(cx.tx, cx.at.now, &Job::Deposits { from });
+    }
+    Ok(())
+}
