@@ -168,25 +168,24 @@ pub async fn run(args: Args, context: &Context) -> Result<(), CliError> {
 }
 
 fn plain(host: &Host, now: &Zoned, out: Out) -> String {
-    let mut text = format!(
-        "{}  {}\nbridge    up {}, {}\ndescribed {}",
+    let mut said = format!(
+        "{}  {}\nbridge    up {}, {}",
         out.bold(&text::line(&host.operator)),
         host.country,
         status::uptime(host.uptime_s),
         host.roles.join(", "),
-        text::line(&host.descriptor),
     );
     for (at, addr) in host.listen.iter().enumerate() {
         let label = if at == 0 { "listens  " } else { "         " };
-        let _ = write!(text, "\n{label} {addr}");
+        let _ = write!(said, "\n{label} {addr}");
     }
     let oldest = match &host.oldest {
         Some(at) => format!(", the oldest since {}", when::date_clock(at, now)),
         None => String::new(),
     };
     let _ = write!(
-        text,
-        "\nconnected {}\nmailboxes {}, {} tags\nholds     {} blocks, {} of {}{oldest}\n\
+        said,
+        "\nconnected {}\nmailboxes {}, {} tags\nblocks    {}, {} of {}{oldest}\n\
          since the home was made\n  deposits  {}, {} a second now\n  collects  {}\n  forwards  {}, {} waiting",
         host.connections,
         host.mailboxes,
@@ -205,15 +204,16 @@ fn plain(host: &Host, now: &Zoned, out: Out) -> String {
         let reasons: Vec<String> = reasons
             .map(|(why, count)| format!("{count} {}", text::line(why)))
             .collect();
-        let _ = write!(text, "\n  refused   {}", reasons.join(", "));
+        let _ = write!(said, "\n  refused   {}", reasons.join(", "));
     }
     if let Some(disk) = &host.disk {
         let _ = write!(
-            text,
+            said,
             "\ndisk      {} used, {} free",
             status::bytes(disk.used_bytes),
             status::bytes(disk.free_bytes)
         );
     }
-    text
+    let _ = write!(said, "\nhand out  {}", text::line(&host.descriptor));
+    said
 }

@@ -356,7 +356,7 @@ pub fn host(view: HostView, settings: &BridgeSettings) -> model::Host {
         tags: view.tags,
         blocks: view.blocks,
         bytes: view.bytes,
-        quota_bytes: view.quota_bytes,
+        quota_bytes: settings.quota_bytes,
         oldest: view.oldest.map(rfc3339),
         deposits: view.deposits,
         deposits_per_second: 0.0,

@@ -11,6 +11,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use std::sync::atomic::AtomicU64;
 use std::time::{SystemTime, UNIX_EPOCH};
+use waxwing_protocol::input::BridgeSettings;
 use waxwing_protocol::query::{self, HostView, StatusView};
 
 /// Reasons of refusals that are told apart: the engine has fewer.
@@ -49,11 +50,17 @@ pub(super) async fn text(sources: &Sources) -> Option<String> {
         disk: (sources.disk)(),
         node,
         // A home that once was a bridge and now runs as a person's serves nobody.
-        bridge: bridge.filter(|_| sources.info.bridge.is_some()),
+        bridge: bridge.zip(sources.info.bridge.as_ref()).map(told),
         resident_bytes: resident_bytes(),
         cpu_s: cpu_s(),
     };
     render(&snapshot)
+}
+
+/// How much may be held is set, not counted.
+fn told((mut host, settings): (HostView, &BridgeSettings)) -> HostView {
+    host.quota_bytes = settings.quota_bytes;
+    host
 }
 
 pub(super) fn render(now: &Snapshot) -> Option<String> {
