@@ -232,8 +232,8 @@ fn step(step: Step) -> model::Step {
         at: rfc3339(step.at),
         what: what(step.what),
         device: step.device.as_ref().map(DeviceId::to_text),
-        by: None,
-        until: None,
+        by: step.by.map(|bridge| bridge.to_text()),
+        until: step.until.map(rfc3339_secs),
         reason: step.reason,
     }
 }
