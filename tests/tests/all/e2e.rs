@@ -4,6 +4,7 @@
 //! build of the executable; `E2E_FULL=1` runs the long forms.
 
 mod bot;
+mod bridge;
 mod compact;
 mod contacts;
 mod demo;
