@@ -68,6 +68,15 @@ fn remove(pair: &mut Pair, a: bool, name: &str) {
     pair.ask(a, Command::Remove { name }).unwrap();
 }
 
+/// Two who talked, before alice removed bob.
+fn removed() -> Pair {
+    let mut pair = met();
+    pair.say(BOB, "before");
+    remove(&mut pair, ALICE, "bob");
+    work(&mut pair.a);
+    pair
+}
+
 /// Lets a node do what is due until nothing is.
 fn work(node: &mut Node) {
     for _ in 0..1_000 {
@@ -372,10 +381,7 @@ fn a_removed_contact_leaves_nothing_behind() {
 
 #[test]
 fn a_removed_contact_is_a_stranger() {
-    let mut pair = met();
-    pair.say(BOB, "before");
-    remove(&mut pair, ALICE, "bob");
-    work(&mut pair.a);
+    let mut pair = removed();
     let before = query::status(&pair.a.store).unwrap();
     pair.say(BOB, "after");
     pair.pass(70_000);
@@ -423,10 +429,7 @@ fn talk_again(pair: &mut Pair) {
 
 #[test]
 fn who_was_removed_comes_back_by_a_new_link() {
-    let mut pair = met();
-    pair.say(BOB, "before");
-    remove(&mut pair, ALICE, "bob");
-    work(&mut pair.a);
+    let mut pair = removed();
     pair.say(BOB, "meanwhile");
     let link = pair.a.link(1, None);
     // Bob cannot know that she removed him: to him she is connected all the while.
@@ -455,10 +458,7 @@ fn who_was_removed_comes_back_by_a_new_link() {
 
 #[test]
 fn who_removed_somebody_comes_back_by_a_new_link_of_theirs() {
-    let mut pair = met();
-    pair.say(BOB, "before");
-    remove(&mut pair, ALICE, "bob");
-    work(&mut pair.a);
+    let mut pair = removed();
     pair.say(BOB, "meanwhile");
     let link = pair.b.link(1, None);
     add(&mut pair, ALICE, link);
