@@ -137,8 +137,8 @@ fn a_mistake_is_named_with_its_place() {
             "c:1:1: there is no setting colour (known are name, listen, relay, upnp, role, api, passphrase-file, read-receipts, disk-free-min, log-level)",
         ),
         (
-            "[up]\nname = \"alice\"",
-            "c:1:2: there is no setting up (known are name, listen, relay, upnp, role, api, passphrase-file, read-receipts, disk-free-min, log-level)",
+            "[settings]\nname = \"alice\"",
+            "c:1:2: there is no setting settings (known are name, listen, relay, upnp, role, api, passphrase-file, read-receipts, disk-free-min, log-level)",
         ),
         (
             "name = \"ä\"\nread-receipts = \"on\"",
