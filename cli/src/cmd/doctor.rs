@@ -162,7 +162,10 @@ fn reach(status: Option<&Status>) -> Vec<Check> {
             "the router shows everybody another port: most connections stay with a relay",
         )
         .hint("forwarding a port to this machine, or UPnP on the router, makes them direct"),
-        _ => Check::skipped("nat", "fewer than two relays or contacts have said what they see"),
+        _ => Check::skipped(
+            "nat",
+            "fewer than two relays or contacts have said what they see",
+        ),
     };
     let detail = format!("{} of {} connected now", status.connected, status.contacts);
     let contacts = if status.contacts > 0 && status.connected == 0 {

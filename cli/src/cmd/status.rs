@@ -107,7 +107,11 @@ fn reach(status: &model::Status) -> String {
 fn relays(status: &model::Status) -> String {
     let mut text = String::new();
     for relay in &status.relays {
-        let state = if relay.reserved { "leads here" } else { "not reached" };
+        let state = if relay.reserved {
+            "leads here"
+        } else {
+            "not reached"
+        };
         let _ = write!(text, "\nrelay     {}  {state}", text::line(&relay.peer));
     }
     if !status.roles.is_empty() {

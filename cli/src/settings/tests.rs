@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-const RELAY: &str = "/ip4/9.9.9.9/udp/4001/quic-v1/p2p/12D3KooWBtg3aaRMjxwedh83aGiUkwSxDwUZkzuJcfaqUmo7R3pq";
+const RELAY: &str =
+    "/ip4/9.9.9.9/udp/4001/quic-v1/p2p/12D3KooWBtg3aaRMjxwedh83aGiUkwSxDwUZkzuJcfaqUmo7R3pq";
 
 fn parse(text: &str) -> (file::Set, Vec<String>) {
     let (set, mistakes) = file::parse(Path::new("c"), text);

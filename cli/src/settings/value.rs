@@ -182,7 +182,9 @@ fn sized(bytes: u64) -> String {
 /// What would be one.
 pub fn fit(takes: Takes, list: &[String]) -> Result<(), String> {
     match takes {
-        Takes::Relays => net::check_relays(list).map_err(|error| format!("{error}: {}", error.hint())),
+        Takes::Relays => {
+            net::check_relays(list).map_err(|error| format!("{error}: {}", error.hint()))
+        }
         Takes::Roles => match list.iter().find(|role| *role != Role::Relay.name()) {
             Some(other) => Err(format!("`{other}` is no role; there is relay")),
             None => Ok(()),

@@ -362,7 +362,10 @@ mod tests {
         let near = list(&["/ip4/10.0.0.1/udp/5/quic-v1", "/ip4/10.0.0.1/tcp/5"]);
         let here = list(&["/ip4/127.0.0.1/tcp/5"]);
         let through = [list(&["/tcp/1", "/tcp/2"]), list(&["/tcp/3"])];
-        let all = advertised(&[far.clone(), near.clone(), here.clone()].concat(), &through);
+        let all = advertised(
+            &[far.clone(), near.clone(), here.clone()].concat(),
+            &through,
+        );
         let want = [&far[0], &near[0], &through[0][0], &through[1][0], &far[1]];
         assert_eq!(all.iter().take(5).collect::<Vec<_>>(), want);
         assert_eq!(all.len(), 8);

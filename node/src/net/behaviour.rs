@@ -64,11 +64,7 @@ pub(super) struct Wishes {
 }
 
 impl Behaviour {
-    pub(super) fn new(
-        keypair: &Keypair,
-        relay: relay::client::Behaviour,
-        wishes: &Wishes,
-    ) -> Self {
+    pub(super) fn new(keypair: &Keypair, relay: relay::client::Behaviour, wishes: &Wishes) -> Self {
         let limits = wishes.limits;
         let counts = ConnectionLimits::default()
             .with_max_pending_incoming(Some(limits.pending))
@@ -92,7 +88,10 @@ impl Behaviour {
             frames: frames::Behaviour::default(),
             relay,
             punch: dcutr::Behaviour::new(me),
-            check: wishes.outside.then(autonat::client::Behaviour::default).into(),
+            check: wishes
+                .outside
+                .then(autonat::client::Behaviour::default)
+                .into(),
             router: (wishes.outside && wishes.upnp)
                 .then(upnp::tokio::Behaviour::default)
                 .into(),

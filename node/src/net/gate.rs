@@ -155,7 +155,8 @@ impl NetworkBehaviour for Behaviour {
         to: &Multiaddr,
         from: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        self.enter(connection, from, to).map_err(ConnectionDenied::new)
+        self.enter(connection, from, to)
+            .map_err(ConnectionDenied::new)
     }
 
     fn handle_established_inbound_connection(
@@ -247,7 +248,8 @@ mod tests {
     #[test]
     fn one_relay_does_not_bring_everybody() {
         let mut gate = Behaviour::new(Some(8), 1);
-        let id = |n: u8| PeerId::from_bytes(&[&[0, 36, 8, 1, 18, 32], &[n; 32][..]].concat()).unwrap();
+        let id =
+            |n: u8| PeerId::from_bytes(&[&[0, 36, 8, 1, 18, 32], &[n; 32][..]].concat()).unwrap();
         let to = |relay| from(&format!("/ip4/9.9.9.9/tcp/1/p2p/{}/p2p-circuit", id(relay)));
         let who = |n| from(&format!("/p2p/{}", id(n)));
         let mut enter = |n: u8, relay| {

@@ -37,8 +37,8 @@ pub use probe::{Probed, connections_max, probe, probe_remembered};
 pub use profile::Profile;
 pub use reachability::{Reachability, Reachable, RelayState};
 
-use crate::runtime::EngineHandle;
 use crate::roles::Roles;
+use crate::runtime::EngineHandle;
 use behaviour::{Behaviour, Wishes};
 use dial::Request;
 use libp2p::Swarm;

@@ -101,7 +101,9 @@ impl Behaviour {
         for list in self.seen.values() {
             for kind in [Transport::Quic, Transport::Tcp] {
                 // The last one counts: a router may have been restarted.
-                let last = list.iter().rfind(|seen| addr::transport(seen) == Some(kind));
+                let last = list
+                    .iter()
+                    .rfind(|seen| addr::transport(seen) == Some(kind));
                 ports.entry(kind).or_default().extend(last);
             }
         }

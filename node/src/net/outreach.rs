@@ -52,7 +52,12 @@ impl Task {
     /// When [`Task::on_deadline`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let punches = self.state.punches.deadline();
-        self.state.relays.deadline().into_iter().chain(punches).min()
+        self.state
+            .relays
+            .deadline()
+            .into_iter()
+            .chain(punches)
+            .min()
     }
 
     fn act(&mut self, acts: Vec<Act>) {

@@ -158,7 +158,10 @@ mod tests {
         };
         let (near, far) = ("/ip4/10.0.0.1/tcp/1", "/ip4/9.9.9.9/tcp/1");
         assert_eq!(verdict(&checks, &[]), Reachable::Nowhere);
-        assert_eq!(verdict(&checks, &["/ip4/127.0.0.1/tcp/1"]), Reachable::Loopback);
+        assert_eq!(
+            verdict(&checks, &["/ip4/127.0.0.1/tcp/1"]),
+            Reachable::Loopback
+        );
         assert_eq!(verdict(&checks, &[near]), Reachable::Private);
         assert_eq!(verdict(&checks, &[near, far]), Reachable::Unknown);
         checks.checked(addr(far), false);

@@ -196,8 +196,7 @@ impl Relays {
 
     /// A listener closed. True if it was one of ours.
     pub(super) fn closed(&mut self, listener: ListenerId, now: Instant) -> bool {
-        let ours =
-            |stage| stage == Stage::Asking(listener) || stage == Stage::Reserved(listener);
+        let ours = |stage| stage == Stage::Asking(listener) || stage == Stage::Reserved(listener);
         self.of(ours).map(|relay| relay.fail(now)).is_some()
     }
 
@@ -242,7 +241,9 @@ impl Relay {
                 told.push(addr);
             }
         }
-        told.into_iter().map(|addr| self.through(addr.clone())).collect()
+        told.into_iter()
+            .map(|addr| self.through(addr.clone()))
+            .collect()
     }
 }
 
@@ -256,7 +257,11 @@ mod tests {
     }
 
     fn told(id: PeerId) -> (PeerId, Vec<Multiaddr>) {
-        let addrs = ["/ip4/9.9.9.9/tcp/5", "/ip4/9.9.9.9/udp/5/quic-v1", "/ip4/9.9.9.9/udp/6/quic-v1"];
+        let addrs = [
+            "/ip4/9.9.9.9/tcp/5",
+            "/ip4/9.9.9.9/udp/5/quic-v1",
+            "/ip4/9.9.9.9/udp/6/quic-v1",
+        ];
         (id, addrs.map(|text| text.parse().unwrap()).to_vec())
     }
 
@@ -289,7 +294,10 @@ mod tests {
         // One for each transport, QUIC first.
         let circuits = relays.circuits();
         assert_eq!(circuits.len(), 1);
-        let kinds: Vec<_> = circuits[0].iter().map(|addr| addr::circuit(addr).unwrap().1).collect();
+        let kinds: Vec<_> = circuits[0]
+            .iter()
+            .map(|addr| addr::circuit(addr).unwrap().1)
+            .collect();
         assert_eq!(kinds, [addr::Transport::Quic, addr::Transport::Tcp]);
 
         assert!(relays.failed(connection(2), now));

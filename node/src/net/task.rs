@@ -175,8 +175,8 @@ impl Task {
             SwarmEvent::NewListenAddr { .. } | SwarmEvent::ExpiredListenAddr { .. } => {
                 self.state.addresses_changed = Some(Instant::now());
             }
-            SwarmEvent::ListenerClosed { listener_id, .. }
-                if self.on_relay_closed(listener_id) => {}
+            SwarmEvent::ListenerClosed { listener_id, .. } if self.on_relay_closed(listener_id) => {
+            }
             SwarmEvent::ListenerClosed { reason, .. } => {
                 let reason = reason.err().map(|error| error.kind());
                 tracing::warn!(?reason, "a listener closed");

@@ -37,7 +37,13 @@ pub(super) async fn status(State(node): Node) -> Reply<model::Status> {
         reachability_why: reach.why,
         nat: reach.nat.word().to_owned(),
         relays: convert::relays(reach.relays),
-        roles: node.info.roles.names().into_iter().map(str::to_owned).collect(),
+        roles: node
+            .info
+            .roles
+            .names()
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
         listen,
         contacts: figures.contacts,
         connected: figures.connected,

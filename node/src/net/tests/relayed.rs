@@ -131,5 +131,9 @@ async fn a_relay_that_comes_back_is_used_again() {
     .await;
     bob.net.set_relays(&[]).unwrap();
     reserved(&bob, false).await;
-    assert!(bob.net.set_relays(&["/ip4/127.0.0.1/tcp/1".to_owned()]).is_err());
+    assert!(
+        bob.net
+            .set_relays(&["/ip4/127.0.0.1/tcp/1".to_owned()])
+            .is_err()
+    );
 }
