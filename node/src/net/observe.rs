@@ -208,10 +208,8 @@ impl NetworkBehaviour for Behaviour {
                     connection_id,
                     peer_id,
                     info,
-                }) => {
-                    if self.dialed.contains(&connection_id) {
-                        self.saw(peer_id, info.observed_addr);
-                    }
+                }) if self.dialed.contains(&connection_id) => {
+                    self.saw(peer_id, info.observed_addr);
                 }
                 ToSwarm::GenerateEvent(_)
                 | ToSwarm::NewExternalAddrCandidate(_)

@@ -171,6 +171,10 @@ impl Task {
         let listeners = self.swarm.listeners();
         let direct = listeners.filter(|addr| transport(addr).is_some()).cloned();
         let listen = addr::best_first(direct);
+        let before = self.shared.addresses();
+        if before.iter().any(|addr| !listen.contains(addr)) {
+            self.left_network();
+        }
         if self.hosts {
             self.tell_as_relay(&listen);
         }
@@ -180,6 +184,14 @@ impl Task {
         let changed = self.shared.set_addresses(listen, told);
         self.publish_reachability();
         changed
+    }
+
+    /// This machine is somewhere else: what was found out from outside holds no more.
+    fn left_network(&mut self) {
+        self.state.checks.forget();
+        for addr in std::mem::take(&mut self.state.external) {
+            self.swarm.remove_external_address(&addr);
+        }
     }
 
     /// A relay names its own addresses in each reservation: without any there is none.
