@@ -494,3 +494,25 @@ fn room_for_contacts_comes_back() {
     let refusal = pair.ask(ALICE, Command::Remove { name: "bob".into() });
     assert_eq!(refusal.unwrap_err().code, "no_such_contact");
 }
+
+#[test]
+fn the_answer_to_what_was_asked_before_a_removal_is_no_nonsense() {
+    let mut pair = met();
+    let link = pair.b.link(1, None);
+    let (name, note) = (None, None);
+    once(&mut pair, command(Command::Add { link, name, note }));
+    // Bob is asked for the link's objects, and removed before they come.
+    once(&mut pair, command(Command::Remove { name: "bob".into() }));
+    let (hers, his) = (pair.a.peer(), pair.b.peer());
+    let (mut points, mut answers) = (0, 0);
+    while let Some((to_alice, bytes)) = pair.wires.pop_front() {
+        assert!(!to_alice);
+        for answer in common::node::sent(&pair.b.hear(hers, bytes)) {
+            answers += 1;
+            points += common::node::penalty(&pair.a.hear(his, answer));
+        }
+    }
+    assert!(answers > 0, "nothing was asked");
+    assert_eq!(points, 2 * answers);
+    assert_eq!(query::contact(&pair.a.store, "bob").unwrap(), None);
+}
