@@ -6,7 +6,7 @@ use crate::crypto::sign::SignKey;
 use crate::frame::Frame;
 use crate::id::{B32, Hash16, Peer, peer_of_addr, peer_to_text};
 use crate::input::BridgeSettings;
-use crate::limits::{ADDRS_MAX, DESCRIPTOR_REFRESH_S};
+use crate::limits::{ADDRS_MAX, DESCRIPTOR_REFRESH_S, REPLY_BYTES};
 use crate::mailbox::descriptor::{Descriptor, FORWARD, MAILBOX, RELAY};
 use crate::mailbox::forward::Forward;
 use crate::mailbox::host::{self, Host, HostRow, Later, Rules, Say};
@@ -210,7 +210,13 @@ pub(super) fn asked(cx: &mut Cx<'_, '_, '_>, from: &Peer, ask: Ask) -> Result<()
 pub(super) fn over(cx: &mut Cx<'_, '_, '_>, from: &Peer, over: Over) -> Result<(), StoreError> {
     match over {
         Over::Forward(forward) => open(cx, from, &forward),
-        Over::Reply(fid, reply) => answered(cx, from, fid, Some(reply)),
+        Over::Reply(fid, reply) if reply.len() == REPLY_BYTES => {
+            answered(cx, from, fid, Some(reply))
+        }
+        Over::Reply(fid, _) => {
+            penalise(cx, from, NONSENSE);
+            answered(cx, from, fid, None)
+        }
         Over::Unopened(fid) => answered(cx, from, fid, None),
         Over::KeysPlease => {
             let keys = at_work(cx, |host| host.keys())?;
@@ -257,7 +263,7 @@ fn answered(
     if at_work(cx, |host| host.answered(from, fid, known))? == Some(true) {
         return Ok(());
     }
-    outbox::box_answered(cx, &fid, reply.as_ref().map(|reply| &reply[..]))
+    outbox::box_brought(cx, from, &fid, reply.as_ref().map(|reply| &reply[..]))
 }
 
 /// Looks at a mailbox that is kept here.

@@ -16,7 +16,7 @@ mod queue;
 mod reach;
 mod receipts;
 
-pub use boxes::{box_answered, box_queued, box_refused, forget_box};
+pub use boxes::{box_answered, box_brought, box_queued, box_refused, forget_box};
 pub use cx::Cx;
 pub use deposit::{bridge_ready, deposit, deposit_all, keys_came, say};
 pub use forget::{close, forget, forget_dials};
