@@ -150,8 +150,10 @@ impl Lab {
             &format!(
                 "table ip loss {{}}
                  flush table ip loss
-                 table ip loss {{ chain some {{ type filter hook forward priority 0;
-                   numgen random mod 100 < {percent} drop; }} }}"
+                 table ip loss {{
+                   chain some {{ type filter hook forward priority 0;
+                     numgen random mod 100 < {percent} drop; }}
+                 }}"
             ),
         );
     }
@@ -185,18 +187,6 @@ impl Host {
             .args(["netns", "exec", &self.namespace])
             .arg(program);
         command
-    }
-
-    /// Forgets all connections that the host's router knows, as if it had been restarted. A host
-    /// without one has none to forget.
-    pub fn restart_router(&self) {
-        let router = format!("{}-router", self.namespace);
-        quiet(&[
-            "ip", "netns", "exec", &router, "ip", "link", "set", "wan", "down",
-        ]);
-        quiet(&[
-            "ip", "netns", "exec", &router, "ip", "link", "set", "wan", "up",
-        ]);
     }
 }
 
