@@ -15,6 +15,7 @@ mod full_disk;
 mod garbage;
 mod history;
 mod kill;
+mod nat;
 mod once;
 mod power;
 mod requests;
