@@ -12,7 +12,7 @@ use crate::crypto::hash::sha256;
 use crate::frame::Frame;
 use crate::id::{B32, DeviceId, Peer};
 use crate::identity::account::Signed;
-use crate::identity::contact::{self, ContactNo, DeviceRow, INVITER};
+use crate::identity::contact::{self, ContactNo, DeviceRow, INVITER, SessionRef};
 use crate::limits::{
     DEPOSIT_AFTER_MS, DEPOSITS_FLYING_MAX, FORWARD_DAY_SLACK_MS, FORWARD_KEEP_MS, FORWARD_LIFE_S,
     HELD_AGAIN_MS, WINDOW_LETTERS,
@@ -24,6 +24,7 @@ use crate::mailbox::forward::{Request, seal_to};
 use crate::mailbox::known;
 use crate::mailbox::talk::{Ask, Over};
 use crate::output::Output;
+use crate::session;
 use crate::store::{StoreError, Table};
 use crate::time::{MINUTE_MS, Millis, Secs, secs};
 use crate::wire::codec::Blob;
@@ -310,6 +311,25 @@ fn hop(cx: &Cx<'_, '_, '_>, theirs: &Descriptor) -> Result<Option<(BridgeRow, Pe
     Ok(best.map(|(_, row, peer)| (row, peer)))
 }
 
+/// The session under whose tags the device's bridges hold letters: the newest that it has answered
+/// on. Of one that was never answered, a repair, it knows nothing yet.
+fn known_to_both<'a>(
+    cx: &Cx<'_, '_, '_>,
+    row: &'a DeviceRow,
+) -> Result<Option<&'a SessionRef>, StoreError> {
+    let mut newest: Option<&SessionRef> = None;
+    for session in row.sessions.iter().filter(|session| session.ready) {
+        let later = newest.is_none_or(|newest| {
+            let order = newest.born.cmp(&session.born);
+            order.then(session.th2.cmp(&newest.th2)).is_lt()
+        });
+        if later && session::load(cx.tx, &session.id)?.is_some_and(|row| row.first.is_none()) {
+            newest = Some(session);
+        }
+    }
+    Ok(newest.or_else(|| row.sending()))
+}
+
 /// Puts a letter's frame into an envelope, that into a box, and writes it.
 fn give(
     cx: &mut Cx<'_, '_, '_>,
@@ -319,7 +339,7 @@ fn give(
     frame: &[u8],
 ) -> Result<(), StoreError> {
     let now = cx.at.now;
-    let session = row.sending();
+    let session = known_to_both(cx, row)?;
     let Some(lane) = session.and_then(|session| client::outgoing(session, &course.to)) else {
         return Ok(());
     };
@@ -348,6 +368,7 @@ fn give(
         hash: sealed.forward.hash(),
         block: hash,
         forget_at,
+        sealed_at: item.sealed.as_ref().map(|sealed| sealed.at),
     };
     cx.tx.put(box_key(&fid), &kept);
     agenda::at(cx.tx, forget_at, &Job::ForgetBox { fid });

@@ -4,6 +4,7 @@ use waxwing_protocol::feed::view::State;
 use waxwing_protocol::id::Mid;
 use waxwing_protocol::query;
 use waxwing_protocol::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
+use waxwing_tests::step::Step;
 use waxwing_tests::world::World;
 
 const ALICE: usize = 0;
@@ -103,4 +104,39 @@ fn either_of_two_bridges_may_die_for_good() {
         back(&mut world, BOB);
         assert!(wait(&mut world, MINUTE_MS, |w| read_by(w, BOB, &id)));
     }
+}
+
+/// Alice goes on with an old copy of her home. What she writes from it opens for nobody; bob's
+/// device sees that and makes a new session, and all of that without the two ever meeting.
+#[test]
+fn an_old_copy_is_repaired_by_people_who_are_never_together() {
+    let (mut world, _) = friends(30, &[("north", "MY"), ("south", "PT")]);
+    world.act(Step::Backup { who: ALICE });
+    for i in 0..3 {
+        world.say(ALICE, BOB, &format!("a {i}")).unwrap();
+        world.run_for(5 * SECOND_MS);
+        world.say(BOB, ALICE, &format!("b {i}")).unwrap();
+        world.run_for(5 * SECOND_MS);
+    }
+    away(&mut world, BOB);
+    world.act(Step::Restore { who: ALICE });
+    world.run_for(MINUTE_MS);
+    let id = world.say(ALICE, BOB, "from an old copy").unwrap();
+    assert!(wait(&mut world, MINUTE_MS, |w| {
+        state(w, ALICE, &id) == Some(State::Held)
+    }));
+    let mut took = 0;
+    for turn in 0..4 {
+        let (goes, comes) = [(ALICE, BOB), (BOB, ALICE)][turn % 2];
+        away(&mut world, goes);
+        world.run_for(HOUR_MS);
+        back(&mut world, comes);
+        world.run_for(5 * MINUTE_MS);
+        took += 1;
+        if read_by(&world, BOB, &id) {
+            break;
+        }
+    }
+    assert!(read_by(&world, BOB, &id));
+    assert_eq!(took, 3, "bob's repair, alice's letter anew, bob has it");
 }
