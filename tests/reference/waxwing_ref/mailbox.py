@@ -124,6 +124,14 @@ def read_descriptor(signed):
     return body
 
 
+def is_descriptor(signed):
+    try:
+        read_descriptor(signed)
+    except Refused:
+        return False
+    return True
+
+
 def descriptor_text(signed):
     return DESCRIPTOR_PREFIX + base64url(encode(signed))
 
