@@ -21,7 +21,7 @@ pub mod when;
 use args::{Args, Command};
 use clap::{ColorChoice, CommandFactory, FromArgMatches};
 use client::Client;
-use cmd::Context;
+use cmd::{Context, bridge};
 use error::CliError;
 use out::Out;
 use std::ffi::OsString;
@@ -57,7 +57,10 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn start(args: Args, out: Out) -> Result<(), CliError> {
     // A client waits for one thing at a time; only a node has work for several threads.
     let mut builder = match args.command {
-        Command::Up(_) => tokio::runtime::Builder::new_multi_thread(),
+        Command::Up(_)
+        | Command::Bridge(bridge::Args {
+            wish: bridge::Wish::Up(_),
+        }) => tokio::runtime::Builder::new_multi_thread(),
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     let runtime = builder
@@ -87,6 +90,12 @@ async fn dispatch(args: Args, out: Out) -> Result<(), CliError> {
     let home = args.global.home()?;
     match args.command {
         Command::Up(up) => return cmd::up::run(up, home, &args.global, out).await,
+        Command::Bridge(bridge::Args {
+            wish: bridge::Wish::Up(up),
+        }) => return bridge::up(*up, &home, &args.global, out).await,
+        Command::Bridge(bridge::Args {
+            wish: bridge::Wish::Config(config),
+        }) => return bridge::config(config, &home, &args.global, out),
         Command::Config(words) => return cmd::config::run(words, &home, &args.global, out),
         Command::Demo(demo) => return cmd::demo::run(demo, out).await,
         Command::Doctor(_) => {

@@ -1,6 +1,7 @@
 //! What a node is told when it starts.
 
 use crate::disk::FREE_MIN_BYTES;
+use crate::roles::Roles;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use waxwing_protocol::input::Settings;
@@ -14,8 +15,12 @@ pub struct Config {
     pub name: Option<String>,
     /// Multiaddrs to listen on; empty for QUIC and TCP on all interfaces with remembered ports.
     pub listen: Vec<String>,
+    /// What it does for others.
+    pub roles: Roles,
     /// Where the local API listens; loopback only. Port 0 draws one.
     pub api: SocketAddr,
+    /// Where figures for Prometheus and the state of the node's health are served, if anywhere.
+    pub metrics: Option<SocketAddr>,
     /// File whose first line is the passphrase that wraps the data key.
     pub passphrase_file: Option<PathBuf>,
     /// Writing stops while less than this is free on the home's disk.
@@ -31,7 +36,9 @@ impl Config {
             home: home.into(),
             name: None,
             listen: Vec::new(),
+            roles: Roles::default(),
             api: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            metrics: None,
             passphrase_file: None,
             disk_free_min_bytes: FREE_MIN_BYTES,
             settings: Settings::default(),

@@ -59,6 +59,9 @@ pub enum StartError {
     /// The network did not start.
     #[error("the network did not start: {0}")]
     Network(String),
+    /// Figures could not be served.
+    #[error("figures cannot be served: {0}")]
+    Metrics(String),
     /// The local API did not start.
     #[error("the local API did not start: {0}")]
     Api(String),
@@ -114,6 +117,10 @@ pub struct Ready {
     pub listen: Vec<String>,
     /// `http://127.0.0.1:PORT`
     pub api: String,
+    /// `waxwing-bridge:…`, if the node runs as a bridge.
+    pub bridge: Option<String>,
+    /// `http://ADDR:PORT/metrics`, if figures are served.
+    pub metrics: Option<String>,
 }
 
 /// A running node.
@@ -136,7 +143,7 @@ impl Node {
             opened.map_err(|_| StartError::Store("opening the home met a bug".into()))??;
         let engine = Engine::spawn(setup).map_err(StartError::Home)?;
         match surround(&home, &config, &engine.handle, tokens).await {
-            Ok((outside, me)) => {
+            Ok((outside, me, bridge)) => {
                 clock::mark(home.root());
                 Ok(Self {
                     ready: Ready {
@@ -144,6 +151,8 @@ impl Node {
                         peer: peer_to_text(&me.peer),
                         listen: outside.listen(),
                         api: outside.api_url(),
+                        bridge,
+                        metrics: outside.metrics_url(),
                     },
                     home,
                     engine,
@@ -256,7 +265,7 @@ async fn surround(
     config: &Config,
     handle: &EngineHandle,
     tokens: Tokens,
-) -> Result<(Outside, Me), StartError> {
+) -> Result<(Outside, Me, Option<String>), StartError> {
     let me = account(config, handle).await?;
     let seed = handle
         .query(query::network_seed)
@@ -269,12 +278,12 @@ async fn surround(
     let served = match handle.input(start).await {
         Ok(()) => {
             outside.open();
-            outside.api(home, config, handle, tokens).await
+            serve(&mut outside, home, config, handle, tokens).await
         }
         Err(error) => Err(error.into()),
     };
     match served {
-        Ok(()) => Ok((outside, me)),
+        Ok(bridge) => Ok((outside, me, bridge)),
         Err(error) => {
             outside.shutdown().await;
             Err(error)
@@ -282,10 +291,32 @@ async fn surround(
     }
 }
 
-/// The account of the home: made if there is none, renamed if another name was given.
+/// Serves the local API, last of all. Gives the descriptor of a bridge.
+async fn serve(
+    outside: &mut Outside,
+    home: &Home,
+    config: &Config,
+    handle: &EngineHandle,
+    tokens: Tokens,
+) -> Result<Option<String>, StartError> {
+    // It was made by the first input of the run, which this query comes after.
+    let bridge = match config.settings.bridge {
+        Some(_) => handle.query(query::bridge).await?,
+        None => None,
+    };
+    outside.api(home, config, handle, tokens).await?;
+    Ok(bridge.map(|host| host.descriptor))
+}
+
+/// The account of the home: made if there is none, renamed if another name was given. That of a
+/// bridge is called like its operator, unless somebody says otherwise.
 async fn account(config: &Config, handle: &EngineHandle) -> Result<Me, StartError> {
+    let operator = config.settings.bridge.as_ref().map(|it| &it.operator);
     let wish = match (handle.query(query::me).await?, &config.name) {
-        (None, None) => return Err(StartError::NeedsName),
+        (None, None) => match operator.cloned() {
+            Some(name) => Command::Create { name },
+            None => return Err(StartError::NeedsName),
+        },
         (None, Some(name)) => Command::Create { name: name.clone() },
         (Some(me), Some(name)) if me.name != *name => Command::Rename { name: name.clone() },
         (Some(me), _) => return Ok(me),

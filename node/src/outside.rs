@@ -4,6 +4,7 @@ use crate::api::model::Disk;
 use crate::api::{self, ApiConfig, ApiServer, ApiState, DiskProbe, NodeInfo};
 use crate::config::Config;
 use crate::home::Home;
+use crate::metrics::{self, Metrics, Sources};
 use crate::net::{self, Net, NetConfig, Ports, Profile};
 use crate::node::StartError;
 use crate::runtime::{EngineHandle, Network};
@@ -20,6 +21,7 @@ use waxwing_protocol::private::Secret;
 pub(crate) struct Outside {
     net: Arc<Net>,
     server: Option<ApiServer>,
+    metrics: Option<Metrics>,
     started: Instant,
     end: Arc<Notify>,
 }
@@ -38,7 +40,10 @@ impl Outside {
             seed,
             listen: config.listen.clone(),
             remembered,
-            profile: Profile::Person,
+            profile: match config.settings.bridge {
+                Some(_) => Profile::Bridge,
+                None => Profile::Person,
+            },
         };
         let net = net::start(settings, handle.clone())
             .await
@@ -52,6 +57,7 @@ impl Outside {
         Ok(Self {
             net,
             server: None,
+            metrics: None,
             started,
             end: Arc::default(),
         })
@@ -62,7 +68,16 @@ impl Outside {
         self.net.open();
     }
 
-    /// Serves the local API.
+    fn info(&self, config: &Config) -> NodeInfo {
+        NodeInfo {
+            listen: self.net.listening(),
+            started: self.started,
+            bridge: config.settings.bridge.clone(),
+            connections: connections(&self.net),
+        }
+    }
+
+    /// Serves the local API, and figures where they are wanted.
     pub(crate) async fn api(
         &mut self,
         home: &Home,
@@ -76,12 +91,20 @@ impl Outside {
             socket: home.path("api.sock"),
             token: token.to_string(),
         };
+        let info = self.info(config);
+        if let Some(addr) = config.metrics {
+            let sources = Sources {
+                handle: handle.clone(),
+                info: info.clone(),
+                disk: probe(handle),
+            };
+            let served = metrics::serve(addr, sources).await;
+            let failed = |error| StartError::Metrics(format!("cannot listen on {addr}: {error}"));
+            self.metrics = Some(served.map_err(failed)?);
+        }
         let state = ApiState {
             handle: handle.clone(),
-            info: NodeInfo {
-                listen: self.net.listening(),
-                started: self.started,
-            },
+            info,
             disk: Some(probe(handle)),
             end: Arc::clone(&self.end),
             tokens: Arc::new(tokens),
@@ -115,10 +138,19 @@ impl Outside {
             .map_or(String::new(), |server| format!("http://{}", server.addr()))
     }
 
+    /// `http://ADDR:PORT/metrics`, if figures are served.
+    pub(crate) fn metrics_url(&self) -> Option<String> {
+        let metrics = self.metrics.as_ref()?;
+        Some(format!("http://{}/metrics", metrics.addr()))
+    }
+
     /// Takes no new requests and closes connections. What they had asked of the engine is done.
     pub(crate) async fn shutdown(self) {
         if let Some(server) = self.server {
             server.shutdown().await;
+        }
+        if let Some(metrics) = self.metrics {
+            metrics.shutdown().await;
         }
         self.net.shutdown().await;
     }
@@ -139,6 +171,13 @@ impl Network for Joined {
     fn penalty(&self, peer: Peer, points: u32) {
         self.0.penalty(peer, points);
     }
+}
+
+/// How many nodes are connected.
+fn connections(net: &Arc<Net>) -> Arc<dyn Fn() -> u64 + Send + Sync> {
+    // The API must not keep the network alive.
+    let net = Arc::downgrade(net);
+    Arc::new(move || net.upgrade().map_or(0, |net| net.connected()))
 }
 
 /// How the disk is doing, for `status`.

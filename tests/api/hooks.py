@@ -63,6 +63,8 @@ def map_path_parameters(context, path_parameters):
         known["id"] = real(known["id"], among, MESSAGE)
     if "token" in known:
         known["token"] = real(known["token"], KNOWN["tokens"], TOKEN)
+    if "bridge" in known:
+        known["bridge"] = real(known["bridge"], KNOWN["operators"], "(?s).+")
     return known
 
 
@@ -76,6 +78,10 @@ def before_call(context, case, kwargs):
     if case.path.endswith("/draft/send"):
         # What is sent is gone: there has to be something each time.
         ask("PUT", "/v1/contacts/bob/draft", {"text": "so far"})
+    if case.path == "/v1/bridges/{bridge}":
+        # One that was given up is gone: there have to be some each time.
+        for descriptor in KNOWN["bridges"]:
+            ask("POST", "/v1/bridges", {"descriptor": descriptor})
     if case.path.endswith("/rename") and isinstance(case.body, dict):
         name = case.body.get("name")
         if isinstance(name, str) and name.strip():

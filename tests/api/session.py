@@ -1,7 +1,8 @@
 """A live node under schemathesis: python session.py --waxwing PROGRAM
 
 Four nodes on loopback, in a directory that is removed. Alice's is asked everything that her document
-offers; bob is her contact and said something, carol and dave ask to become one. What is left out, and why,
+offers; bob is her contact and said something, carol and dave ask to become one. All but
+bob run bridges. What is left out, and why,
 stands in schemathesis.toml and in the README beside it.
 """
 
@@ -38,10 +39,12 @@ class Failed(Exception):
 class Node:
     def __init__(self, waxwing, root, name):
         self.name, self.home = name, root / name
+        # Bob alone is nobody's bridge.
+        up = ["up"] if name == "bob" else ["bridge", "up", "--country", "MY", "--operator", f"{name}'s"]
         self.log = open(root / f"{name}.log", "w+b")
         self.process = subprocess.Popen(
             [
-                waxwing, "up", "--json", "--home", self.home, "--name", name,
+                waxwing, *up, "--json", "--home", self.home, "--name", name,
                 "--listen", "/ip4/127.0.0.1/tcp/0", "--api", "127.0.0.1:0",
             ],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log,
@@ -50,7 +53,8 @@ class Node:
         line = self.process.stdout.readline()
         if not line:
             raise Failed(f"{name}'s node does not start: see {self.log.name}")
-        self.api = json.loads(line)["api"]
+        ready = json.loads(line)
+        self.api, self.bridge = ready["api"], ready.get("bridge")
         self.token = (self.home / "api-token").read_text().strip()
 
     def ask(self, method, path, body=None):
@@ -116,6 +120,8 @@ def scene(alice, bob, *strangers):
         "bob": contact(alice, "bob")["account"],
         "messages": {"any": [*sent, heard], "edit": sent[:2], "delete": sent[2:]},
         "tokens": tokens,
+        "bridges": [stranger.bridge for stranger in strangers],
+        "operators": [f"{stranger.name}'s" for stranger in strangers],
         # Fields of bodies, by path: the form of what is replaced, and what is there.
         "fields": {
             "/v1/contacts": {"link": (r"\s*waxwing:[\w-]{1,4000}\s*", links)},
@@ -124,6 +130,7 @@ def scene(alice, bob, *strangers):
             "/v1/contacts/{name}/verify": {"safety_number": ("(?s).{0,128}", [number])},
             "/v1/contacts/{name}/rename": {"name": ("(?s).{1,128}", ["carol", "Carol", "CAROL"])},
             "/v1/tokens": {"contact": ("(?s).+", ["bob"])},
+            "/v1/bridges": {"descriptor": ("(?s).+", [stranger.bridge for stranger in strangers])},
         },
     }
 

@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
-use waxwing_node::api::model::Status;
+use waxwing_node::api::model::{Bridge, BridgeState, Status};
 use waxwing_node::config::Config;
 use waxwing_node::doctor::{Check, State, examine};
 use waxwing_node::offline;
@@ -135,7 +135,7 @@ fn token(home: &Path, is_running: bool) -> Check {
 fn reach(status: Option<&Status>) -> Vec<Check> {
     let Some(status) = status else {
         let none = |name| Check::skipped(name, "no node answers");
-        return vec![none("reachability"), none("contacts")];
+        return vec![none("reachability"), none("contacts"), none("bridges")];
     };
     const NAME: &str = "reachability";
     let many = status.listen.len();
@@ -157,10 +157,34 @@ fn reach(status: Option<&Status>) -> Vec<Check> {
     } else {
         Check::ok("contacts", detail)
     };
-    vec![reachability, contacts]
+    vec![reachability, contacts, bridges(&status.bridges)]
 }
 
-fn plain(check: &Check, out: Out) -> String {
+/// Whether letters find a place while this node is away.
+fn bridges(list: &[Bridge]) -> Check {
+    const NAME: &str = "bridges";
+    let here = |bridge: &&Bridge| bridge.state == BridgeState::Connected;
+    let now = list.iter().filter(here).count();
+    let detail = format!("{now} of {} connected now", list.len());
+    let trouble = list.iter().find_map(|bridge| {
+        let why = bridge.trouble.as_ref()?;
+        Some(format!("{}: {why}", bridge.operator))
+    });
+    if list.is_empty() {
+        Check::skipped(NAME, "none: letters reach you while your node runs")
+            .hint("`waxwing bridges add` takes the descriptor of one")
+    } else if now == 0 {
+        let detail = trouble.map_or(detail.clone(), |trouble| format!("{detail}; {trouble}"));
+        Check::warn(NAME, detail).hint("`waxwing bridges` tells when each was there last")
+    } else if let Some(trouble) = trouble {
+        Check::warn(NAME, format!("{detail}; {trouble}"))
+            .hint("letters wait at the others; a second operator is a good choice")
+    } else {
+        Check::ok(NAME, detail)
+    }
+}
+
+pub(super) fn plain(check: &Check, out: Out) -> String {
     let state = match check.state {
         State::Ok => out.dim("ok  "),
         State::Warn => out.bold("warn"),
@@ -178,7 +202,7 @@ fn plain(check: &Check, out: Out) -> String {
     }
 }
 
-fn verdict(checks: &[Check]) -> Result<(), CliError> {
+pub(super) fn verdict(checks: &[Check]) -> Result<(), CliError> {
     let failed: Vec<&str> = checks
         .iter()
         .filter(|check| check.state == State::Fail)
@@ -214,15 +238,34 @@ mod tests {
                 .map(|check| check.state)
                 .collect()
         };
-        assert_eq!(states("public", 0, 0), [State::Ok, State::Ok]);
-        assert_eq!(states("private", 3, 1), [State::Warn, State::Ok]);
-        assert_eq!(states("loopback", 3, 0), [State::Warn, State::Warn]);
-        assert_eq!(states("none", 0, 0), [State::Fail, State::Ok]);
+        let none = State::Skipped;
+        assert_eq!(states("public", 0, 0), [State::Ok, State::Ok, none]);
+        assert_eq!(states("private", 3, 1), [State::Warn, State::Ok, none]);
+        assert_eq!(states("loopback", 3, 0), [State::Warn, State::Warn, none]);
+        assert_eq!(states("none", 0, 0), [State::Fail, State::Ok, none]);
         assert!(
             reach(None)
                 .iter()
                 .all(|check| check.state == State::Skipped)
         );
+    }
+
+    #[test]
+    fn one_bridge_that_is_there_is_enough() {
+        let bridge = |state: &str, trouble: Option<&str>| -> Bridge {
+            serde_json::from_value(serde_json::json!({
+                "bridge": "a", "operator": "Library", "country": "MY", "roles": [], "addrs": [],
+                "state": state, "last_seen": null, "collected": 0, "held": 0, "trouble": trouble,
+            }))
+            .unwrap()
+        };
+        let away = || bridge("connecting", Some("it is full"));
+        let here = || bridge("connected", None);
+        assert_eq!(bridges(&[here()]).state, State::Ok);
+        assert_eq!(bridges(&[bridge("connecting", None)]).state, State::Warn);
+        let found = bridges(&[here(), away()]);
+        assert_eq!(found.state, State::Warn);
+        assert_eq!(found.detail, "1 of 2 connected now; Library: it is full");
     }
 
     #[test]

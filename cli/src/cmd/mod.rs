@@ -2,6 +2,8 @@
 
 pub mod add;
 pub mod amend;
+pub mod bridge;
+pub mod bridges;
 pub mod chat;
 pub mod clear;
 pub mod compact;
@@ -25,6 +27,7 @@ pub mod read;
 pub mod requests;
 pub mod search;
 pub mod send;
+mod service;
 pub mod status;
 pub mod stop;
 pub mod token;
@@ -93,6 +96,8 @@ pub async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Watch(args) => watch::run(args, context).await,
         Command::Why(args) => why::run(args, context).await,
         Command::Status(args) => status::run(args, context).await,
+        Command::Bridges(args) => bridges::run(args, context).await,
+        Command::Bridge(args) => bridge::run(args, context).await,
         Command::Stop(args) => stop::run(args, context).await,
         Command::Token(args) => token::run(args, context).await,
         Command::LogLevel(args) => log_level::run(args, context).await,

@@ -65,6 +65,14 @@ fn plain(status: &model::Status, out: Out) -> String {
             status.requests
         );
     }
+    let connected = |bridge: &&model::Bridge| bridge.state == model::BridgeState::Connected;
+    match status.bridges.len() {
+        0 => {}
+        all => {
+            let now = status.bridges.iter().filter(connected).count();
+            let _ = write!(text, "\nbridges   {all}, {now} connected now");
+        }
+    }
     if let Some(disk) = &status.disk {
         let _ = write!(
             text,
@@ -84,7 +92,7 @@ fn plain(status: &model::Status, out: Out) -> String {
     text
 }
 
-fn uptime(seconds: u64) -> String {
+pub(super) fn uptime(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         _ => when::span(Duration::from_secs(seconds)),

@@ -1,13 +1,14 @@
 //! `waxwing up`: the node itself.
 
+use super::service::Service;
 use crate::args::Global;
 use crate::error::{CliError, Kind};
 use crate::out::Out;
-use crate::settings::Flags;
+use crate::settings::{Flags, Settings};
 use crate::text;
 use clap::ColorChoice;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 use waxwing_node::api::model::ReadyLine;
 use waxwing_node::config::Config;
@@ -35,6 +36,19 @@ pub struct Up {
 /// [`CliError`] if the node cannot start, or failed.
 pub async fn run(up: Up, home: PathBuf, global: &Global, out: Out) -> Result<(), CliError> {
     let settings = super::config::find(&up.flags, &home, global)?;
+    node(&settings, &home, global, out).await
+}
+
+/// Runs a node with these settings until it is told to end.
+///
+/// # Errors
+/// [`CliError`] if the node cannot start, or failed.
+pub(super) async fn node(
+    settings: &Settings,
+    home: &Path,
+    global: &Global,
+    out: Out,
+) -> Result<(), CliError> {
     let color = match global.color {
         ColorChoice::Auto => None,
         choice => Some(choice == ColorChoice::Always),
@@ -46,7 +60,7 @@ pub async fn run(up: Up, home: PathBuf, global: &Global, out: Out) -> Result<(),
         |error| CliError::failed("signals", format!("cannot listen for signals: {error}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(signals)?;
-    let config = settings.config(&home);
+    let config = settings.config(home);
     let node = tokio::select! {
         node = start(config, out) => node?,
         _ = interrupt.recv() => return Err(CliError::interrupted()),
@@ -55,21 +69,25 @@ pub async fn run(up: Up, home: PathBuf, global: &Global, out: Out) -> Result<(),
     let ready = node.ready();
     let line = ReadyLine {
         event: "ready".to_owned(),
+        bridge: ready.bridge.clone(),
         account: ready.account.clone(),
         peer: ready.peer.clone(),
         listen: ready.listen.clone(),
         api: ready.api.clone(),
+        metrics: ready.metrics.clone(),
     };
     if let Err(error) = out.object(&line, || welcome(&line, out)) {
         node.shutdown().await;
         return Err(error);
     }
+    let service = Service::ready(node.handle());
     let failure = tokio::select! {
         why = node.failed() => Some(why),
         _ = interrupt.recv() => None,
         _ = terminate.recv() => None,
         () = node.asked_to_end() => None,
     };
+    service.stopping();
     if failure.is_none() {
         out.note("Ending; Ctrl-C once more ends at once.");
     }
@@ -110,15 +128,27 @@ fn ask_name() -> Option<String> {
 }
 
 fn welcome(ready: &ReadyLine, out: Out) -> String {
-    let mut lines = vec![
-        out.bold("Your node is up."),
-        format!("  you are   {}", ready.account),
-    ];
+    let mut lines = match ready.bridge {
+        Some(_) => vec![out.bold("Your bridge is up.")],
+        None => vec![
+            out.bold("Your node is up."),
+            format!("  you are   {}", ready.account),
+        ],
+    };
     for addr in &ready.listen {
         lines.push(format!("  listening {}", text::line(addr)));
     }
     lines.push(format!("  API       {}", ready.api));
+    if let Some(metrics) = &ready.metrics {
+        lines.push(format!("  figures   {metrics}"));
+    }
     lines.push(String::new());
+    if let Some(descriptor) = &ready.bridge {
+        lines.push("Hand this out to whoever shall use it:".to_owned());
+        lines.push(format!("  waxwing bridges add {}", text::line(descriptor)));
+        lines.push("Ctrl-C ends the bridge.".to_owned());
+        return lines.join("\n");
+    }
     lines.push("In another terminal:".to_owned());
     lines.push("  waxwing words      write your recovery words on paper".to_owned());
     lines.push("  waxwing invite     make a link for a friend".to_owned());
@@ -171,6 +201,7 @@ pub(super) fn explain(error: StartError) -> CliError {
         StartError::Home(why) => failed("home", "the home cannot be used", &why),
         StartError::Store(why) => failed("store", "the store failed", &why),
         StartError::Network(why) => failed("network", "the network cannot start", &why),
+        StartError::Metrics(why) => failed("metrics", "figures cannot be served", &why),
         StartError::Api(why) => failed("api", "the local API cannot start", &why),
     }
 }

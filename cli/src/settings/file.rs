@@ -1,7 +1,7 @@
 //! A file of settings: TOML, read with places, so that a mistake can be pointed at.
 
 use super::value::{self, Takes, Value};
-use super::{Mistake, Origin, Place, SETTINGS, Setting};
+use super::{BRIDGE, Mistake, Origin, Place, SETTINGS, Setting};
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
@@ -65,11 +65,10 @@ pub fn parse(path: &Path, text: &str) -> (Set, Vec<Mistake>) {
         })
         .collect();
     let mut set = Set::new();
-    for (key, value) in table.get_ref() {
-        let name = key.get_ref().as_ref();
+    for (name, key, value) in keys(table.get_ref()) {
         let mistake = |span: &Range<usize>, code, message, hint| Mistake {
             origin: Origin::File(place(span)),
-            key: Some(name.to_owned()),
+            key: Some(name.clone()),
             code,
             message,
             hint,
@@ -77,14 +76,14 @@ pub fn parse(path: &Path, text: &str) -> (Set, Vec<Mistake>) {
         let Some(setting) = SETTINGS.iter().find(|setting| setting.key == name) else {
             // After a syntax error the rest may be anything.
             if errors.is_empty() {
-                mistakes.push(unknown(name, |message, hint| {
-                    mistake(&key.span(), "unknown_key", message, hint)
+                mistakes.push(unknown(&name, |message, hint| {
+                    mistake(&key, "unknown_key", message, hint)
                 }));
             }
             continue;
         };
         match typed(setting.takes, value, path) {
-            Ok(typed) => set.push((setting, typed, place(&key.span()))),
+            Ok(typed) => set.push((setting, typed, place(&key))),
             Err(Wrong::Type) => {
                 let message = format!(
                     "{name} takes {}, and this is {}",
@@ -104,6 +103,22 @@ pub fn parse(path: &Path, text: &str) -> (Set, Vec<Mistake>) {
         _ => (0, 0),
     });
     (set, mistakes)
+}
+
+/// Every key with its section in front, where it stands, and what it holds.
+fn keys<'a, 'b>(table: &'b DeTable<'a>) -> Vec<(String, Range<usize>, &'b Spanned<DeValue<'a>>)> {
+    let mut found = Vec::new();
+    for (key, value) in table {
+        match (key.get_ref().as_ref(), value.get_ref()) {
+            (name, DeValue::Table(within)) if format!("{name}.") == BRIDGE => {
+                for (key, value) in within {
+                    found.push((format!("{BRIDGE}{}", key.get_ref()), key.span(), value));
+                }
+            }
+            (name, _) => found.push((name.to_owned(), key.span(), value)),
+        }
+    }
+    found
 }
 
 fn unknown(name: &str, make: impl FnOnce(String, Option<String>) -> Mistake) -> Mistake {
@@ -130,30 +145,33 @@ fn typed(takes: Takes, value: &Spanned<DeValue<'_>>, path: &Path) -> Result<Valu
     let wrong = |what| Wrong::Value(value.span(), what);
     match (takes, value.get_ref()) {
         (Takes::Switch, DeValue::Boolean(on)) => Ok(Value::Switch(*on)),
-        (Takes::Size, DeValue::Integer(number)) => {
+        (Takes::Size | Takes::Quota, DeValue::Integer(number)) => {
             let bytes = u64::from_str_radix(number.as_str(), number.radix());
             let bytes = bytes.map_err(|_| wrong("that is no number of bytes".to_owned()))?;
-            Ok(Value::Size(bytes))
+            match takes {
+                Takes::Quota => value::enough(bytes).map(Value::Size).map_err(wrong),
+                _ => Ok(Value::Size(bytes)),
+            }
         }
-        (Takes::Addresses, DeValue::Array(items)) => {
+        (Takes::Addresses | Takes::Roles | Takes::Public, DeValue::Array(items)) => {
             let mut list = Vec::new();
             for item in items.iter() {
                 let DeValue::String(text) = item.get_ref() else {
                     return Err(Wrong::Type);
                 };
                 let one = text.as_ref().to_owned();
-                value::addresses(std::slice::from_ref(&one))
+                value::fit(takes, std::slice::from_ref(&one))
                     .map_err(|what| Wrong::Value(item.span(), what))?;
                 list.push(one);
             }
-            value::addresses(&list).map_err(wrong)?;
+            value::fit(takes, &list).map_err(wrong)?;
             Ok(Value::List(list))
         }
         (Takes::File, DeValue::String(text)) => {
             let beside = path.parent().unwrap_or(path);
             Ok(Value::File(beside.join(text.as_ref())))
         }
-        (Takes::Switch | Takes::Addresses, _) => Err(Wrong::Type),
+        (Takes::Switch | Takes::Addresses | Takes::Roles | Takes::Public, _) => Err(Wrong::Type),
         (_, DeValue::String(text)) => Value::read(takes, text).map_err(wrong),
         _ => Err(Wrong::Type),
     }

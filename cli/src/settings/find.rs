@@ -1,14 +1,17 @@
 //! Which of several wins.
 
-use super::value::Value;
-use super::{Flags, Mistake, Origin, SETTINGS, Setting, file};
+use super::value::{self, Value};
+use super::{BRIDGE, Flags, Mistake, Origin, SETTINGS, Setting, file};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use waxwing_node::FREE_MIN_BYTES;
 use waxwing_node::config::Config;
-use waxwing_protocol::input;
+use waxwing_node::roles::Role;
+use waxwing_protocol::input::{self, BridgeSettings};
 
+/// What all mailboxes of a bridge together may hold, unless somebody says otherwise.
+const QUOTA_BYTES: u64 = 10_000_000_000;
 /// Name of a file of settings.
 const FILE: &str = "config.toml";
 
@@ -21,6 +24,19 @@ pub struct Found {
     pub value: Option<Value>,
     /// Who said so.
     pub origin: Origin,
+}
+
+impl Found {
+    /// That something else is missing with it.
+    fn missing(&self, message: String, hint: &str) -> Mistake {
+        Mistake {
+            origin: self.origin.clone(),
+            key: Some(self.key.to_owned()),
+            code: "missing",
+            message,
+            hint: Some(hint.to_owned()),
+        }
+    }
 }
 
 /// All settings, in the order of [`SETTINGS`].
@@ -74,8 +90,15 @@ pub fn find(
             origin,
         });
     }
+    let mut settings = Settings(settings);
     if wrong.is_empty() {
-        Ok(Settings(settings))
+        wrong.extend(settings.halves());
+    }
+    if settings.is_bridge() {
+        settings.fill();
+    }
+    if wrong.is_empty() {
+        Ok(settings)
     } else {
         Err(wrong)
     }
@@ -92,7 +115,8 @@ fn from_flags(setting: &Setting, flags: &Flags, verbose: u8) -> Option<(Value, O
     let value = match setting.key {
         "name" => flags.name.clone().map(Value::Text),
         "listen" => (!flags.listen.is_empty()).then(|| Value::List(flags.listen.clone())),
-        "api" => flags.api.map(Value::Loopback),
+        "role" => (!flags.role.is_empty()).then(|| Value::List(flags.role.clone())),
+        "api" => flags.api.map(Value::Socket),
         "passphrase-file" => flags.passphrase_file.clone().map(Value::File),
         "read-receipts" => flags.read_receipts.map(Value::Switch),
         "disk-free-min" => flags.disk_free_min.map(Value::Size),
@@ -105,9 +129,17 @@ fn from_flags(setting: &Setting, flags: &Flags, verbose: u8) -> Option<(Value, O
                 return Some((value, Origin::Flag("-v".to_owned())));
             }
         },
+        "metrics" => flags.metrics.map(Value::Socket),
+        "bridge.country" => flags.bridge.country.clone().map(Value::Text),
+        "bridge.operator" => flags.bridge.operator.clone().map(Value::Text),
+        "bridge.public-addr" => {
+            let public = &flags.bridge.public_addr;
+            (!public.is_empty()).then(|| Value::List(public.clone()))
+        }
+        "bridge.quota" => flags.bridge.quota.map(Value::Size),
         _ => None,
     }?;
-    Some((value, Origin::Flag(format!("--{}", setting.key))))
+    Some((value, Origin::Flag(format!("--{}", setting.flag()))))
 }
 
 /// A variable that is empty sets nothing.
@@ -139,8 +171,8 @@ fn from_environment(
 
 fn otherwise(key: &str) -> Option<Value> {
     match key {
-        "listen" => Some(Value::List(Vec::new())),
-        "api" => Some(Value::Loopback(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))),
+        "listen" | "role" => Some(Value::List(Vec::new())),
+        "api" => Some(Value::Socket(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))),
         "read-receipts" => Some(Value::Switch(input::Settings::default().read_receipts)),
         "disk-free-min" => Some(Value::Size(FREE_MIN_BYTES)),
         "log-level" => Some(Value::Text("info".to_owned())),
@@ -153,6 +185,78 @@ impl Settings {
     pub fn get(&self, key: &str) -> Option<&Value> {
         let found = self.0.iter().find(|found| found.key == key);
         found.and_then(|found| found.value.as_ref())
+    }
+
+    /// A bridge is what was given a country or an operator.
+    pub fn is_bridge(&self) -> bool {
+        self.get("bridge.country").is_some() || self.get("bridge.operator").is_some()
+    }
+
+    /// What is wrong with these settings together: half a bridge, or roles that only a bridge has.
+    fn halves(&self) -> Vec<Mistake> {
+        let mut wrong = Vec::new();
+        let given = |found: &&Found| found.key.starts_with(BRIDGE) && found.value.is_some();
+        if let Some(first) = self.0.iter().find(given) {
+            for needed in ["bridge.country", "bridge.operator"] {
+                if self.get(needed).is_none() {
+                    let message = format!("a bridge needs {needed} too");
+                    let hint = "set it beside the others, or give it as a flag of `bridge up`";
+                    wrong.push(first.missing(message, hint));
+                }
+            }
+            return wrong;
+        }
+        let role = self.0.iter().find(|found| found.key == "role");
+        let others = |list: &Vec<String>| list.iter().any(|role| *role != Role::Relay.name());
+        if let Some(found) = role
+            && let Some(Value::List(list)) = &found.value
+            && others(list)
+        {
+            let message = "role: only a bridge holds or forwards for others".to_owned();
+            wrong.push(found.missing(message, "`waxwing bridge up --help`"));
+        }
+        wrong
+    }
+
+    /// What a bridge has that nobody set.
+    fn fill(&mut self) {
+        for found in &mut self.0 {
+            if found.origin != Origin::Default {
+                continue;
+            }
+            let names = || value::ROLES.map(|role| role.name().to_owned());
+            match found.key {
+                "role" => found.value = Some(Value::List(names().into())),
+                "bridge.public-addr" => found.value = Some(Value::List(Vec::new())),
+                "bridge.quota" => found.value = Some(Value::Size(QUOTA_BYTES)),
+                _ => {}
+            }
+        }
+    }
+
+    /// The bridge that is to run, if one is.
+    pub fn bridge(&self) -> Option<BridgeSettings> {
+        let text = |key: &str| match self.get(key) {
+            Some(Value::Text(text)) => Some(text.clone()),
+            _ => None,
+        };
+        let list = |key: &str| match self.get(key) {
+            Some(Value::List(list)) => list.clone(),
+            _ => Vec::new(),
+        };
+        let roles = value::roles(&list("role"));
+        Some(BridgeSettings {
+            country: text("bridge.country")?,
+            operator: text("bridge.operator")?,
+            mailbox: roles.mailbox,
+            forward: roles.forward,
+            relay: roles.relay,
+            public: list("bridge.public-addr"),
+            quota_bytes: match self.get("bridge.quota") {
+                Some(Value::Size(bytes)) => *bytes,
+                _ => QUOTA_BYTES,
+            },
+        })
     }
 
     /// What to log.
@@ -170,13 +274,16 @@ impl Settings {
             match (found.key, found.value.clone()) {
                 ("name", Some(Value::Text(name))) => config.name = Some(name),
                 ("listen", Some(Value::List(listen))) => config.listen = listen,
-                ("api", Some(Value::Loopback(api))) => config.api = api,
+                ("role", Some(Value::List(roles))) => config.roles = value::roles(&roles),
+                ("metrics", Some(Value::Socket(addr))) => config.metrics = Some(addr),
+                ("api", Some(Value::Socket(api))) => config.api = api,
                 ("passphrase-file", Some(Value::File(path))) => config.passphrase_file = Some(path),
                 ("read-receipts", Some(Value::Switch(on))) => config.settings.read_receipts = on,
                 ("disk-free-min", Some(Value::Size(bytes))) => config.disk_free_min_bytes = bytes,
                 _ => {}
             }
         }
+        config.settings.bridge = self.bridge();
         config
     }
 }

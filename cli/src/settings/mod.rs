@@ -16,7 +16,8 @@ use value::Takes;
 /// One thing that can be set.
 #[derive(Debug)]
 pub struct Setting {
-    /// Its name in a file; on the command line with two dashes in front.
+    /// Its name in a file, with its section; on the command line with two dashes in front, and
+    /// without one.
     pub key: &'static str,
     /// Its variable of the environment.
     pub variable: &'static str,
@@ -27,7 +28,7 @@ pub struct Setting {
 }
 
 /// Everything that can be set.
-pub static SETTINGS: [Setting; 7] = [
+pub static SETTINGS: [Setting; 13] = [
     Setting {
         key: "name",
         variable: "WAXWING_NAME",
@@ -39,6 +40,12 @@ pub static SETTINGS: [Setting; 7] = [
         variable: "WAXWING_LISTEN",
         takes: Takes::Addresses,
         otherwise: "QUIC and TCP everywhere, on remembered ports",
+    },
+    Setting {
+        key: "role",
+        variable: "WAXWING_ROLE",
+        takes: Takes::Roles,
+        otherwise: "none; of a bridge, all",
     },
     Setting {
         key: "api",
@@ -71,7 +78,47 @@ pub static SETTINGS: [Setting; 7] = [
         takes: Takes::Level,
         otherwise: "info",
     },
+    Setting {
+        key: "metrics",
+        variable: "WAXWING_METRICS",
+        takes: Takes::Socket,
+        otherwise: "none",
+    },
+    Setting {
+        key: "bridge.country",
+        variable: "WAXWING_BRIDGE_COUNTRY",
+        takes: Takes::Country,
+        otherwise: "none: no bridge",
+    },
+    Setting {
+        key: "bridge.operator",
+        variable: "WAXWING_BRIDGE_OPERATOR",
+        takes: Takes::Name,
+        otherwise: "none: no bridge",
+    },
+    Setting {
+        key: "bridge.public-addr",
+        variable: "WAXWING_BRIDGE_PUBLIC_ADDR",
+        takes: Takes::Public,
+        otherwise: "those that are listened on",
+    },
+    Setting {
+        key: "bridge.quota",
+        variable: "WAXWING_BRIDGE_QUOTA",
+        takes: Takes::Quota,
+        otherwise: "10GB",
+    },
 ];
+
+/// What stands in front of the keys of the section of a file about bridges.
+pub const BRIDGE: &str = "bridge.";
+
+impl Setting {
+    /// Its flag, without dashes.
+    pub fn flag(&self) -> &'static str {
+        self.key.strip_prefix(BRIDGE).unwrap_or(self.key)
+    }
+}
 
 /// The flags of `up`: what a command line can set.
 #[derive(Clone, Default, Debug, clap::Args)]
@@ -82,6 +129,10 @@ pub struct Flags {
     /// Listen here, repeatable [default: QUIC and TCP everywhere, on remembered ports]
     #[arg(long, value_name = "MULTIADDR")]
     pub listen: Vec<String>,
+    /// What to do for others, repeatable: relay; for a bridge also mailbox and forward [default: none;
+    /// for a bridge, all]
+    #[arg(long, value_name = "ROLE", value_delimiter = ',', value_parser = value::role)]
+    pub role: Vec<String>,
     /// Serve the local API here; loopback only, port 0 draws one [default: 127.0.0.1:0]
     #[arg(long, value_name = "ADDR:PORT", value_parser = value::loopback)]
     pub api: Option<std::net::SocketAddr>,
@@ -99,6 +150,29 @@ pub struct Flags {
     #[arg(long, value_name = "LEVEL",
           value_parser = ["error", "warn", "info", "debug", "trace"])]
     pub log_level: Option<String>,
+    /// Serve figures for Prometheus and /livez, /readyz here [default: nowhere]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = value::socket)]
+    pub metrics: Option<std::net::SocketAddr>,
+    /// What `bridge up` can be told besides.
+    #[arg(skip)]
+    pub bridge: BridgeFlags,
+}
+
+/// The flags that only `bridge up` has.
+#[derive(Clone, Default, Debug, clap::Args)]
+pub struct BridgeFlags {
+    /// Where the bridge stands: two letters of ISO 3166
+    #[arg(long, value_name = "CC", value_parser = value::country)]
+    pub country: Option<String>,
+    /// Who runs it, as people shall read it
+    #[arg(long, value_name = "NAME", value_parser = value::name)]
+    pub operator: Option<String>,
+    /// Where others reach it, if not where it listens; repeatable
+    #[arg(long, value_name = "MULTIADDR", value_parser = value::public)]
+    pub public_addr: Vec<String>,
+    /// What all mailboxes together may hold [default: 10GB]
+    #[arg(long, value_name = "SIZE", value_parser = value::quota)]
+    pub quota: Option<u64>,
 }
 
 /// Who set something.
@@ -160,7 +234,8 @@ pub struct Mistake {
     pub origin: Origin,
     /// The key it is about, as it was written.
     pub key: Option<String>,
-    /// Snake-case word: `unknown_key`, `wrong_type`, `wrong_value`, `syntax`, `unreadable`.
+    /// Snake-case word: `unknown_key`, `wrong_type`, `wrong_value`, `missing`,
+    /// `syntax`, `unreadable`.
     pub code: &'static str,
     /// What is wrong.
     pub message: String,

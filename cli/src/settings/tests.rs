@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
+use waxwing_protocol::input::BridgeSettings;
 
 fn parse(text: &str) -> (file::Set, Vec<String>) {
     let (set, mistakes) = file::parse(Path::new("c"), text);
@@ -37,11 +38,19 @@ listen = [
   \"/ip4/127.0.0.1/udp/4711/quic-v1\",
   \"/ip4/127.0.0.1/tcp/4711\",
 ]
+role = [\"relay\", \"mailbox\"]
 api = \"127.0.0.1:4712\"
 passphrase-file = \"pass\"
 read-receipts = false
 disk-free-min = \"1GiB\"
 log-level = \"waxwing_node=trace,libp2p_swarm=warn\"
+metrics = \"127.0.0.1:9464\"
+
+[bridge]
+country = \"my\"
+operator = \"Library\"
+public-addr = [\"/dns4/bridge.example/tcp/4711\"]
+quota = \"1GB\"
 ";
     let (set, mistakes) = parse(text);
     assert!(mistakes.is_empty(), "{mistakes:?}");
@@ -54,6 +63,21 @@ log-level = \"waxwing_node=trace,libp2p_swarm=warn\"
     assert_eq!(config.api.port(), 4712);
     assert!(!config.settings.read_receipts);
     assert_eq!(config.disk_free_min_bytes, 1 << 30);
+    assert_eq!(config.roles.names(), ["relay", "mailbox"]);
+    assert_eq!(config.metrics.map(|addr| addr.port()), Some(9464));
+    let bridge = config.settings.bridge.unwrap();
+    assert_eq!(
+        bridge,
+        BridgeSettings {
+            country: "MY".to_owned(),
+            operator: "Library".to_owned(),
+            mailbox: true,
+            forward: false,
+            relay: true,
+            public: vec!["/dns4/bridge.example/tcp/4711".to_owned()],
+            quota_bytes: 1_000_000_000,
+        }
+    );
     // Paths are relative to their file.
     assert!(config.passphrase_file.unwrap().is_absolute());
 }
@@ -100,6 +124,54 @@ fn a_flag_wins_over_a_variable_that_over_the_first_file_that_over_the_second() {
 }
 
 #[test]
+fn a_bridge_is_whole_or_none() {
+    let said = |flags: &Flags, text: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c");
+        fs::write(&path, text).unwrap();
+        let place = path.display().to_string();
+        find(flags, 0, |_| None, &[path]).map_err(|mistakes| {
+            let line = |mistake: &Mistake| mistake.to_string().replace(&place, "c");
+            mistakes.iter().map(line).collect::<Vec<_>>()
+        })
+    };
+    let none = Flags::default();
+    // Nothing of it, and the node is a person's; its defaults are not even shown.
+    let person = said(&none, "").unwrap();
+    assert_eq!(person.bridge(), None);
+    assert_eq!(person.get("bridge.quota"), None);
+    assert_eq!(person.get("role"), Some(&Value::List(Vec::new())));
+    // Some of it.
+    for (text, wrong) in [
+        ("bridge.quota = \"1GB\"", 2),
+        ("[bridge]\ncountry = \"MY\"", 1),
+        ("[bridge]\noperator = \"Library\"", 1),
+        ("role = [\"mailbox\"]", 1),
+    ] {
+        let mistakes = said(&none, text).unwrap_err();
+        assert_eq!(mistakes.len(), wrong, "{text}: {mistakes:?}");
+        assert!(mistakes[0].starts_with("c:"), "{mistakes:?}");
+    }
+    assert_eq!(
+        said(&none, "[bridge]\ncountry = \"MY\"").unwrap_err(),
+        ["c:2:1: a bridge needs bridge.operator too"]
+    );
+    assert!(said(&none, "role = [\"relay\"]").is_ok());
+    // A flag makes it whole.
+    let flags = Flags {
+        bridge: BridgeFlags {
+            operator: Some("Library".to_owned()),
+            ..BridgeFlags::default()
+        },
+        ..Flags::default()
+    };
+    let bridge = said(&flags, "[bridge]\ncountry = \"MY\"").unwrap();
+    let bridge = bridge.bridge().unwrap();
+    assert!(bridge.relay && bridge.mailbox && bridge.forward);
+    assert_eq!(bridge.quota_bytes, 10_000_000_000);
+}
+
+#[test]
 fn more_words_are_a_flag_too() {
     for (verbose, level, origin) in [
         (0, "info", None),
@@ -108,7 +180,7 @@ fn more_words_are_a_flag_too() {
     ] {
         let settings = find(&Flags::default(), verbose, |_| None, &[]).unwrap();
         assert_eq!(settings.log_level(), Some(level));
-        assert_eq!(settings.0[6].origin.at().as_deref(), origin);
+        assert_eq!(settings.0[7].origin.at().as_deref(), origin);
     }
 }
 
@@ -125,11 +197,11 @@ fn a_mistake_is_named_with_its_place() {
         ),
         (
             "colour = 1",
-            "c:1:1: there is no setting colour (known are name, listen, api, passphrase-file, read-receipts, disk-free-min, log-level)",
+            "c:1:1: there is no setting colour (known are KNOWN)",
         ),
         (
             "[up]\nname = \"alice\"",
-            "c:1:2: there is no setting up (known are name, listen, api, passphrase-file, read-receipts, disk-free-min, log-level)",
+            "c:1:2: there is no setting up (known are KNOWN)",
         ),
         (
             "name = \"ä\"\nread-receipts = \"on\"",
@@ -142,6 +214,26 @@ fn a_mistake_is_named_with_its_place() {
         (
             "listen = [\"/ip4/127.0.0.1/tcp/0\", \"here\"]",
             "c:1:35: listen: `here` is not an address to listen on: write /ip4/ADDRESS/udp/PORT/quic-v1 or /ip4/ADDRESS/tcp/PORT (ip6 likewise)",
+        ),
+        (
+            "role = [\"bridge\"]",
+            "c:1:9: role: `bridge` is no role; there are relay, mailbox, forward",
+        ),
+        (
+            "[bridge]\nquota = 1000",
+            "c:2:9: bridge.quota: a quota is at least 64MiB and at most 1024TiB",
+        ),
+        (
+            "[bridge]\ncuntry = \"MY\"",
+            "c:2:1: there is no setting bridge.cuntry (did you mean bridge.country?)",
+        ),
+        (
+            "bridge = true",
+            "c:1:1: there is no setting bridge (known are KNOWN)",
+        ),
+        (
+            "[bridge]\ncountry = \"Malaysia\"",
+            "c:2:11: bridge.country: a country is two letters of ISO 3166: MY",
         ),
         (
             "api = \"0.0.0.0:1\"",
@@ -161,13 +253,15 @@ fn a_mistake_is_named_with_its_place() {
         ),
         (
             "disk-free-min = \"64M\"",
-            "c:1:17: disk-free-min: a size is a number of bytes, or of KiB, MiB, GiB, TiB: 64MiB",
+            "c:1:17: disk-free-min: a size is a number of bytes, or of KiB, MiB, GiB, TiB, or of kB, MB, GB, TB: 64MiB",
         ),
         (
             "log-level = \"waxwing=loud\"",
             "c:1:13: log-level: `waxwing=loud` is no log level (off, error, warn, info, debug, trace)",
         ),
     ] {
+        let known: Vec<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
+        let said = said.replace("KNOWN", &known.join(", "));
         assert_eq!(parse(text).1, [said], "{text}");
     }
 }
@@ -259,20 +353,22 @@ fn the_guide_lists_every_setting() {
                 otherwise,
             } = setting;
             let takes = takes.in_file();
-            format!("| `{key}` | `--{key}` | `{variable}` | {takes} | {otherwise} |")
+            let flag = setting.flag();
+            format!("| `{key}` | `--{flag}` | `{variable}` | {takes} | {otherwise} |")
         })
         .collect();
     assert_eq!(rows, expected);
 }
 
 #[test]
-fn every_setting_is_a_flag_of_up() {
+fn every_setting_is_a_flag_of_up_or_of_bridge_up() {
     use clap::Args as _;
     let command = Flags::augment_args(clap::Command::new("up"));
+    let command = BridgeFlags::augment_args(command);
     let flags: Vec<&str> = command
         .get_arguments()
         .filter_map(clap::Arg::get_long)
         .collect();
-    let keys: Vec<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
-    assert_eq!(flags, keys);
+    let known: Vec<&str> = SETTINGS.iter().map(Setting::flag).collect();
+    assert_eq!(flags, known);
 }

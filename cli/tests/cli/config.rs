@@ -63,11 +63,17 @@ fn every_setting_is_shown_with_its_origin() {
     let expected = [
         json!({ "key": "name", "value": "alice", "origin": "flag", "at": "--name" }),
         json!({ "key": "listen", "value": [], "origin": "default", "at": null }),
+        json!({ "key": "role", "value": [], "origin": "default", "at": null }),
         json!({ "key": "api", "value": "127.0.0.1:0", "origin": "default", "at": null }),
         json!({ "key": "passphrase-file", "value": null, "origin": "default", "at": null }),
         json!({ "key": "read-receipts", "value": false, "origin": "file", "at": place }),
         json!({ "key": "disk-free-min", "value": 1 << 30, "origin": "env", "at": "WAXWING_DISK_FREE_MIN" }),
         json!({ "key": "log-level", "value": "info", "origin": "default", "at": null }),
+        json!({ "key": "metrics", "value": null, "origin": "default", "at": null }),
+        json!({ "key": "bridge.country", "value": null, "origin": "default", "at": null }),
+        json!({ "key": "bridge.operator", "value": null, "origin": "default", "at": null }),
+        json!({ "key": "bridge.public-addr", "value": null, "origin": "default", "at": null }),
+        json!({ "key": "bridge.quota", "value": null, "origin": "default", "at": null }),
     ];
     assert_eq!(lines(&out), expected);
 }

@@ -9,13 +9,15 @@ use waxwing::args::Args;
 
 /// Words of every command, those within others too: `passphrase set`.
 fn commands() -> Vec<String> {
-    let mut names = Vec::new();
-    for command in Args::command().get_subcommands() {
-        let name = command.get_name();
-        names.push(name.to_owned());
-        let within = command.get_subcommands();
-        names.extend(within.map(|command| format!("{name} {}", command.get_name())));
+    fn within(command: &clap::Command, before: &str, names: &mut Vec<String>) {
+        for command in command.get_subcommands() {
+            let words = format!("{before}{}", command.get_name());
+            names.push(words.clone());
+            within(command, &format!("{words} "), names);
+        }
     }
+    let mut names = Vec::new();
+    within(&Args::command(), "", &mut names);
     names
 }
 

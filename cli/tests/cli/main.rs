@@ -5,6 +5,7 @@ mod doctor;
 mod help;
 mod live;
 mod node;
+mod service;
 
 use node::{Answer, Asked, Node};
 use std::io::{BufRead, BufReader, Read, Write};

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use libp2p::identity::{PublicKey, ed25519};
 use std::net::IpAddr;
 use waxwing_protocol::id::{DeviceId, Mid, Peer};
-use waxwing_protocol::input::Reach;
+use waxwing_protocol::input::{BridgeSettings, Reach};
 use waxwing_protocol::output::{Answer, ContactState, State};
 use waxwing_protocol::query::{
-    Change, ChangeView, ContactView, Me, MessageView, NextStep, NoticeView, ReactionView,
-    RequestView, SafetyView, Step, What, WhyView,
+    BridgeState, BridgeView, Change, ChangeView, ContactView, HostView, Me, MessageView, NextStep,
+    NoticeView, ReactionView, RequestView, SafetyView, Step, What, WhyView,
 };
 use waxwing_protocol::time::{Millis, SECOND_MS, Secs};
 
@@ -232,8 +232,8 @@ fn step(step: Step) -> model::Step {
         at: rfc3339(step.at),
         what: what(step.what),
         device: step.device.as_ref().map(DeviceId::to_text),
-        by: None,
-        until: None,
+        by: step.by.map(|bridge| bridge.to_text()),
+        until: step.until.map(rfc3339_secs),
         reason: step.reason,
     }
 }
@@ -296,6 +296,75 @@ pub fn marked(answer: Answer) -> Option<model::Marked> {
     match answer {
         Answer::Marked { count } => Some(model::Marked { count }),
         _ => None,
+    }
+}
+
+/// A bridge of ours.
+pub fn bridge(view: BridgeView) -> model::Bridge {
+    model::Bridge {
+        bridge: view.bridge.to_text(),
+        operator: view.operator,
+        country: view.country,
+        roles: view.roles,
+        addrs: view.addrs,
+        state: match view.state {
+            BridgeState::Connected => model::BridgeState::Connected,
+            BridgeState::Connecting => model::BridgeState::Connecting,
+            BridgeState::Leaving => model::BridgeState::Leaving,
+        },
+        last_seen: view.last_seen.map(rfc3339),
+        collected: view.collected,
+        held: view.held,
+        trouble: view.trouble,
+    }
+}
+
+/// Which bridge was given up, if the answer says so.
+pub fn bridge_removed(answer: Answer) -> Option<model::BridgeRemoved> {
+    match answer {
+        Answer::Bridge {
+            bridge,
+            operator,
+            country,
+        } => Some(model::BridgeRemoved {
+            bridge: bridge.to_text(),
+            operator,
+            country,
+        }),
+        _ => None,
+    }
+}
+
+/// This node as a bridge, without what the engine does not know of it.
+pub fn host(view: HostView, settings: &BridgeSettings) -> model::Host {
+    let roles = [
+        ("relay", settings.relay),
+        ("mailbox", settings.mailbox),
+        ("forward", settings.forward),
+    ];
+    let roles = roles.into_iter().filter(|(_, on)| *on);
+    model::Host {
+        bridge: view.bridge.to_text(),
+        operator: settings.operator.clone(),
+        country: settings.country.clone(),
+        roles: roles.map(|(role, _)| role.to_owned()).collect(),
+        descriptor: view.descriptor,
+        listen: Vec::new(),
+        uptime_s: 0,
+        connections: 0,
+        mailboxes: view.mailboxes,
+        tags: view.tags,
+        blocks: view.blocks,
+        bytes: view.bytes,
+        quota_bytes: settings.quota_bytes,
+        oldest: view.oldest.map(rfc3339),
+        deposits: view.deposits,
+        deposits_per_second: 0.0,
+        collects: view.collects,
+        forwards: view.forwards,
+        queued: view.queued,
+        refused: view.refused.into_iter().collect(),
+        disk: None,
     }
 }
 

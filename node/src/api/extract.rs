@@ -160,6 +160,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Which {
     }
 }
 
+/// The one variable part of a path: what picks a bridge out of those that are used.
+pub(super) struct Pick(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Pick {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
+        part(parts, state).await.map(Self)
+    }
+}
+
 /// A message id from its text.
 pub(super) fn mid(text: &str) -> Result<Mid, Fault> {
     Mid::from_text(text).ok_or_else(|| {
@@ -233,6 +244,23 @@ impl IntoParams for Which {
             .required(Required::True)
             .schema(Some(model::TokenId::schema()));
         vec![id.build()]
+    }
+}
+
+impl IntoParams for Pick {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1));
+        let bridge = Parameter::builder()
+            .name("bridge")
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .description(Some(
+                "Its id, the beginning of it, or its operator if no other bridge has that one.",
+            ))
+            .schema(Some(schema));
+        vec![bridge.build()]
     }
 }
 

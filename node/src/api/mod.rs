@@ -13,6 +13,7 @@ mod extract;
 mod guard;
 pub mod model;
 mod openapi;
+mod pace;
 mod past;
 mod problem;
 mod process;
@@ -23,4 +24,5 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use server::accept_all;
 pub use server::{ApiConfig, ApiError, ApiServer, ApiState, DiskProbe, NodeInfo, serve};

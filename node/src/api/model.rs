@@ -4,6 +4,7 @@
 //! `wax1…` addresses, peers are libp2p PeerIds. A field that has no value is `null`, never
 //! missing, except where its comment says so.
 
+mod bridges;
 mod changes;
 mod contacts;
 mod draft;
@@ -16,6 +17,7 @@ mod process;
 mod talk;
 mod tokens;
 
+pub use bridges::{Bridge, BridgeList, BridgeRemoved, BridgeRequest, BridgeState, Host};
 pub use changes::{Change, Event};
 pub use contacts::{
     MuteRequest, Notice, NoticeList, Removed, RenameRequest, Safety, VerifyRequest,
@@ -26,7 +28,7 @@ pub use history::{
     Imported, Unfit,
 };
 pub use keep::{Compaction, Disappear, DisappearRequest};
-pub use kinds::{Account, DeviceId, MessageId, PeerId, Time, TokenId};
+pub use kinds::{Account, BridgeId, DeviceId, MessageId, PeerId, Time, TokenId};
 pub use own::{Disk, Id, Invite, InviteRequest, ReadyLine, Status, Words, WordsWritten};
 pub use people::{
     AddRequest, Added, Contact, ContactList, ContactState, Reach, Request, RequestList,

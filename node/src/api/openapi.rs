@@ -34,6 +34,7 @@ static TEXT: LazyLock<String> = LazyLock::new(|| {
         (name = "people", description = "Contacts, requests, invites"),
         (name = "messages", description = "Conversations"),
         (name = "events", description = "What changes"),
+        (name = "bridges", description = "Where letters wait while a node is away"),
         (name = "tokens", description = "What programs may do"),
     ),
     components(schemas(model::Event, model::Problem)),

@@ -1,5 +1,6 @@
 //! The routes under `/v1`: JSON to commands, views to JSON.
 
+mod bridges;
 mod contacts;
 mod draft;
 mod find;
@@ -71,6 +72,10 @@ pub(super) fn table() -> Table {
         .route(Scope::Admin.dear(), routes!(history::import))
         .route(Scope::Read.dear(), routes!(find::search))
         .route(Scope::Read.filtered(), routes!(events::events))
+        .route(Scope::Read, routes!(bridges::bridges))
+        .route(Scope::Admin, routes!(bridges::add_bridge))
+        .route(Scope::Admin, routes!(bridges::remove_bridge))
+        .route(Scope::Read, routes!(bridges::bridge))
         .route(Scope::Admin.dear(), routes!(tokens::create))
         .route(Scope::Admin, routes!(tokens::list))
         .route(Scope::Admin.dear(), routes!(tokens::revoke))

@@ -4,6 +4,7 @@ use super::auth::Gate;
 use super::caller::Limits;
 use super::guard::{self, Guard, Way};
 use super::model::Disk;
+use super::pace::{self, Pace};
 use super::routes;
 use crate::runtime::EngineHandle;
 use crate::tokens::Tokens;
@@ -25,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
+use waxwing_protocol::input::BridgeSettings;
 
 /// Connections at once, on each of the two listeners: a page with a few streams and a few dozen
 /// scripts fit well; a runaway client fills one listener and leaves the other.
@@ -58,6 +60,10 @@ pub struct NodeInfo {
     pub listen: watch::Receiver<Vec<String>>,
     /// When the node started.
     pub started: Instant,
+    /// What it does for others, if it runs as a bridge.
+    pub bridge: Option<BridgeSettings>,
+    /// How many nodes are connected. Must not block.
+    pub connections: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
 
 /// What the API needs of the node.
@@ -106,6 +112,7 @@ pub(super) struct Shared {
     pub(super) end: Arc<Notify>,
     pub(super) stop: watch::Receiver<bool>,
     pub(super) tokens: Arc<Tokens>,
+    pub(super) pace: Arc<Pace>,
 }
 
 /// The running API. Dropping it ends it at once; [`ApiServer::shutdown`] ends it well.
@@ -138,6 +145,8 @@ pub async fn serve(config: ApiConfig, state: ApiState) -> Result<ApiServer, ApiE
     let (stop, stopped) = watch::channel(false);
     let tokens = Arc::clone(&state.tokens);
     let node = state.handle.clone();
+    let is_bridge = state.info.bridge.is_some();
+    let pace = Arc::<Pace>::default();
     let routes = routes::router(Arc::new(Shared {
         handle: state.handle,
         info: state.info,
@@ -145,6 +154,7 @@ pub async fn serve(config: ApiConfig, state: ApiState) -> Result<ApiServer, ApiE
         end: state.end,
         stop: stopped.clone(),
         tokens: state.tokens,
+        pace: Arc::clone(&pace),
     }));
     let gate = Arc::new(Gate::new(config.token, Arc::clone(&tokens)));
     let limits = Arc::new(Limits::default());
@@ -162,6 +172,9 @@ pub async fn serve(config: ApiConfig, state: ApiState) -> Result<ApiServer, ApiE
 
     let mut listeners = JoinSet::new();
     listeners.spawn(tend(Arc::clone(&tokens), stopped.clone()));
+    if is_bridge {
+        listeners.spawn(pace::keep(pace, node.clone(), stopped.clone()));
+    }
     let pages = app(Way::Tcp(addr.port()));
     let pick_tcp = move |stream: &TcpStream| {
         // Small answers leave at once; a failure only costs delay.
@@ -171,7 +184,7 @@ pub async fn serve(config: ApiConfig, state: ApiState) -> Result<ApiServer, ApiE
     listeners.spawn(accept_all(tcp, pick_tcp, stopped.clone()));
     let (ours, others) = (app(Way::Owner), app(Way::Stranger));
     let pick_unix = move |stream: &UnixStream| match stream.peer_cred() {
-        Ok(peer) if peer.uid() == owner => ours.clone(),
+        Ok(peer) if is_owner(peer.uid(), owner) => ours.clone(),
         _ => others.clone(),
     };
     listeners.spawn(accept_all(unix, pick_unix, stopped));
@@ -196,6 +209,12 @@ impl ApiServer {
         let _ = self.stop.send(true);
         while self.listeners.join_next().await.is_some() {}
     }
+}
+
+/// Root can read the token as well as the home: to ask it for one would keep nobody out, and would
+/// make the one who looks after a service copy the token around.
+const fn is_owner(uid: u32, owner: u32) -> bool {
+    uid == owner || uid == 0
 }
 
 /// Binds beside the path, tightens, then moves into place: the path never leads to a socket with
@@ -249,7 +268,8 @@ async fn tend(tokens: Arc<Tokens>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-async fn accept_all<L: Listener>(
+/// Serves every connection of a listener until the end, and those under way a moment longer.
+pub(crate) async fn accept_all<L: Listener>(
     mut listener: L,
     pick: impl Fn(&L::Io) -> Router,
     mut stop: watch::Receiver<bool>,

@@ -310,6 +310,12 @@ problems! {
     NoToken = 404;
     /// The token would be allowed more than the one that asks, or there are too many.
     Beyond = 403;
+    /// That is no bridge's descriptor, or one that is out of date.
+    BadDescriptor = 400;
+    /// No bridge of that id or operator is used.
+    NoBridge = 404;
+    /// This node is no bridge.
+    NotBridge = 404;
     /// The disk is nearly full.
     DiskFull = 507;
 }

@@ -1,5 +1,6 @@
 //! The API over real loopback sockets, with a scripted engine behind it.
 
+mod bridges;
 mod doors;
 mod openapi;
 mod process;
@@ -61,6 +62,8 @@ fn state(
         info: NodeInfo {
             listen,
             started: Instant::now(),
+            bridge: None,
+            connections: Arc::new(|| 3),
         },
         disk: None,
         end: Arc::default(),

@@ -3,6 +3,7 @@
 //! Nothing is changed but for one small file that comes and goes, and nothing leaves the machine.
 //! What only a running node knows is asked of it by whoever calls this.
 
+mod bridge;
 mod clock;
 mod disk;
 mod home;
@@ -11,6 +12,7 @@ mod ports;
 
 use crate::config::Config;
 use serde::{Deserialize, Serialize};
+use waxwing_protocol::input::BridgeSettings;
 
 /// How a check came out.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -88,6 +90,12 @@ pub fn examine(config: &Config, listening: Option<&[String]>) -> Vec<Check> {
     checks.extend(ports::checks(config, listening));
     checks.extend(machine::checks());
     checks
+}
+
+/// Whether a bridge would work as it is set up: roles, quota, addresses, ports, where its figures are
+/// served. `is_free`: no node runs in the home, so its ports have to be free. Blocks for a moment.
+pub fn examine_bridge(config: &Config, bridge: &BridgeSettings, is_free: bool) -> Vec<Check> {
+    bridge::checks(config, bridge, is_free)
 }
 
 /// A number of bytes for people: two digits and a unit.

@@ -92,6 +92,11 @@ impl Links {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Peers that are connected, as the engine was told.
+    pub(super) fn connected(&self) -> usize {
+        self.lock().peers.values().filter(|peer| peer.up).count()
+    }
+
     /// Puts a frame into the queue of the peer's newest link. Never waits.
     pub(super) fn send(&self, to: Peer, id: u64, bytes: Vec<u8>) -> Result<(), SendError> {
         let length = bytes.len();

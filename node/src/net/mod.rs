@@ -19,6 +19,7 @@ mod listen;
 mod penalty;
 mod probe;
 mod profile;
+mod public;
 mod pulse;
 mod task;
 mod transport;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use probe::{Probed, connections_max, probe, probe_remembered};
 pub use profile::Profile;
+pub use public::{Reaches, reaches};
 
 use crate::runtime::EngineHandle;
 use behaviour::Behaviour;
@@ -383,6 +385,11 @@ impl Net {
     /// The best of them, at most [`ADDRS_MAX`], with `/p2p/`, for others to dial.
     pub fn advertise(&self) -> Vec<String> {
         self.shared.advertise()
+    }
+
+    /// Peers that are connected now.
+    pub fn connected(&self) -> u64 {
+        self.shared.links.connected() as u64
     }
 
     /// Ports to remember for the next start.

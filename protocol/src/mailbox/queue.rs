@@ -18,6 +18,7 @@ use crate::limits::{
 use crate::store::{Key, ReadExt, Span, StoreError, Table, suffix_u64};
 use crate::time::{DAY_MS, Millis, secs};
 use crate::wire::codec::Blob;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
@@ -41,7 +42,7 @@ struct QueueRow {
     place: u64,
     /// The box, until it was answered.
     #[n(4)]
-    forward: Option<Forward>,
+    forward: Option<Box<Forward>>,
 }
 
 fn queue_key(fid: &Hash16) -> Key {
@@ -62,7 +63,7 @@ impl Host<'_, '_> {
         &mut self,
         from: &Peer,
         mailbox: &B32,
-        forward: Forward,
+        forward: Box<Forward>,
     ) -> Result<(), StoreError> {
         let (fid, to, until) = (forward.fid(), forward.to, forward.until);
         if let Some(row) = self.tx.row::<QueueRow>(&queue_key(&fid))? {

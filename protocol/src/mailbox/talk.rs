@@ -8,6 +8,7 @@ use crate::identity::account::Signed;
 use crate::limits::{ACK_IDS_MAX, COOKIE_BYTES_MAX, TAG_BATCH};
 use crate::time::Secs;
 use crate::wire::codec::Blob;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
@@ -35,7 +36,7 @@ pub enum Ask {
     SetCookie(#[n(0)] Blob),
     /// Hand this on.
     #[n(8)]
-    Forward(#[n(0)] Forward),
+    Forward(#[n(0)] Box<Forward>),
     /// The keys that boxes for this bridge are sealed to.
     #[n(12)]
     KeysOf(#[n(0)] B32),
@@ -141,7 +142,7 @@ pub enum Why {
 pub enum Over {
     /// Open this.
     #[n(1)]
-    Forward(#[n(0)] Forward),
+    Forward(#[n(0)] Box<Forward>),
     /// The answer to a box.
     #[n(2)]
     Reply(#[n(0)] Hash16, #[n(1)] Blob),

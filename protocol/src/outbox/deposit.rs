@@ -1,81 +1,39 @@
 //! Letters for a device that is away: each goes to every bridge at which the device keeps a
 //! mailbox, in a box that another bridge hands on where there is one.
 
-use super::items::{Copy, Stands, drop_item, item_key, items, put_item, put_state};
+use super::boxes::{BoxRow, box_key, sealed};
+use super::items::{Copy, Stands, drop_item, items, put_item, put_state};
 use super::press::{Press, Ready};
 use super::reach::{connected, is_online, starts};
 use super::receipts::{UNTRACKED, pack};
-use super::{Cx, Item, OutState, What, may_send, state};
+use super::{Cx, Item, OutState, may_send, state};
 use crate::agenda::{self, Job};
-use crate::crypto::derive;
 use crate::crypto::hash::sha256;
-use crate::feed::changes::ChangeKind;
-use crate::feed::view::{self, AtBridge, Refused, State};
 use crate::frame::Frame;
-use crate::id::{B32, DeviceId, Hash16, Mid, Peer};
+use crate::id::{B32, DeviceId, Peer};
 use crate::identity::account::Signed;
 use crate::identity::contact::{self, ContactNo, DeviceRow, INVITER};
 use crate::limits::{
-    DEPOSIT_AFTER_MS, DEPOSITS_FLYING_MAX, FORWARD_KEEP_MS, FORWARD_LIFE_S, FULL_AGAIN_MS,
-    FULL_AGAIN_MS_MAX, HELD_AGAIN_MS, WINDOW_LETTERS,
+    DEPOSIT_AFTER_MS, DEPOSITS_FLYING_MAX, FORWARD_KEEP_MS, FORWARD_LIFE_S, HELD_AGAIN_MS,
+    WINDOW_LETTERS,
 };
 use crate::mailbox::block::day;
 use crate::mailbox::client::{self, BridgeRow, Stage};
-use crate::mailbox::descriptor::{Custody, Descriptor, FORWARD, ForwardKeys, Queued};
-use crate::mailbox::forward::{Answer, Request, open_reply, seal_to};
+use crate::mailbox::descriptor::{Descriptor, FORWARD, ForwardKeys};
+use crate::mailbox::forward::{Request, seal_to};
 use crate::mailbox::known;
 use crate::mailbox::talk::{Ask, Over};
 use crate::output::Output;
-use crate::private::Secret;
-use crate::store::{Key, ReadExt, StoreError, Table};
+use crate::store::{StoreError, Table};
 use crate::time::{MINUTE_MS, Millis, Secs, secs};
 use crate::wire::codec::Blob;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
-use minicbor::{Decode, Encode};
 
 /// A box that was written to a connection and has had no word for this long is taken for lost.
 const FLYING_MS: Millis = MINUTE_MS;
 /// A bridge is asked for another's keys again after this.
 const KEYS_AGAIN_MS: Millis = 10_000;
-/// A bridge that did not take a box is tried again after this.
-const NOT_QUEUED_MS: Millis = 10 * MINUTE_MS;
-
-/// What a box of ours carries.
-#[derive(Clone, Debug, Encode, Decode)]
-struct BoxRow {
-    #[n(0)]
-    no: ContactNo,
-    #[n(1)]
-    device: DeviceId,
-    /// Sequence number of the item.
-    #[n(2)]
-    seq: u64,
-    #[n(3)]
-    mid: Mid,
-    /// The bridge that opens it.
-    #[n(4)]
-    to: B32,
-    /// The one that hands it on.
-    #[n(5)]
-    via: Option<B32>,
-    /// Opens its answer.
-    #[n(6)]
-    key: Secret<32>,
-    /// SHA-256 of the box.
-    #[n(7)]
-    hash: B32,
-    /// SHA-256 of the block in it.
-    #[n(8)]
-    block: B32,
-    /// When it is forgotten.
-    #[n(9)]
-    forget_at: Millis,
-}
-
-fn box_key(fid: &Hash16) -> Key {
-    Key::one(Table::Box, fid.0)
-}
-
 /// How a box gets to a bridge.
 struct Course {
     to: B32,
@@ -227,7 +185,7 @@ pub fn deposit(
 }
 
 impl Item {
-    fn copy(&mut self, bridge: &B32) -> Option<&mut Copy> {
+    pub(super) fn copy(&mut self, bridge: &B32) -> Option<&mut Copy> {
         self.copies.iter_mut().find(|copy| copy.bridge == *bridge)
     }
 
@@ -243,12 +201,12 @@ impl Item {
     }
 
     /// There was a word about its copy.
-    fn settled(&self, bridge: &B32) -> bool {
+    pub(super) fn settled(&self, bridge: &B32) -> bool {
         let copy = self.copies.iter().find(|copy| copy.bridge == *bridge);
         copy.is_some_and(|copy| copy.stands != Stands::Flying)
     }
 
-    fn stands(&mut self, bridge: &B32, at: Millis, stands: Stands) {
+    pub(super) fn stands(&mut self, bridge: &B32, at: Millis, stands: Stands) {
         let refused = matches!(stands, Stands::Refused(_));
         match self.copy(bridge) {
             Some(copy) => {
@@ -392,219 +350,13 @@ fn give(
     cx.tx.put(box_key(&fid), &kept);
     agenda::at(cx.tx, forget_at, &Job::ForgetBox { fid });
     item.stands(&course.to, now, Stands::Flying);
+    let forward = Box::new(sealed.forward);
     let frame = match course.via {
-        Some(_) => Frame::Ask(Ask::Forward(sealed.forward)),
-        None => Frame::Over(Over::Forward(sealed.forward)),
+        Some(_) => Frame::Ask(Ask::Forward(forward)),
+        None => Frame::Over(Over::Forward(forward)),
     };
     say(cx, &course.peer, &frame);
     Ok(())
-}
-
-/// Notes in the message's story that its letter is sealed.
-fn sealed(
-    cx: &mut Cx<'_, '_, '_>,
-    no: ContactNo,
-    device: &DeviceId,
-    item: &Item,
-) -> Result<(), StoreError> {
-    let at = item.sealed.as_ref().map(|sealed| sealed.at);
-    story(cx, no, device, item, |trail| trail.sealed_at = at)?;
-    Ok(())
-}
-
-/// Writes into the story of a message.
-fn story(
-    cx: &mut Cx<'_, '_, '_>,
-    no: ContactNo,
-    device: &DeviceId,
-    item: &Item,
-    tell: impl FnOnce(&mut view::Trail),
-) -> Result<(), StoreError> {
-    if let What::Message { order } = &item.what
-        && let Some(mut message) = view::get(cx.tx, no, order)?
-    {
-        tell(message.trail(device));
-        view::put(cx.tx, no, order, &message);
-    }
-    Ok(())
-}
-
-/// A box that is out, and the item that it carries, if that still waits.
-fn find_box(
-    cx: &Cx<'_, '_, '_>,
-    fid: &Hash16,
-) -> Result<Option<(BoxRow, Option<Item>)>, StoreError> {
-    let Some(kept) = cx.tx.row::<BoxRow>(&box_key(fid))? else {
-        return Ok(None);
-    };
-    let key = item_key(kept.no, &kept.device, kept.seq);
-    let item = cx.tx.row::<Item>(&key)?;
-    Ok(Some((
-        kept.clone(),
-        item.filter(|item| item.mid == kept.mid),
-    )))
-}
-
-/// Forgets a box.
-///
-/// # Errors
-/// [`StoreError`] if the disk fails.
-pub fn forget_box(cx: &mut Cx<'_, '_, '_>, fid: &Hash16) -> Result<(), StoreError> {
-    if let Some(kept) = cx.tx.take::<BoxRow>(box_key(fid))? {
-        agenda::cancel(cx.tx, kept.forget_at, &Job::ForgetBox { fid: *fid });
-    }
-    Ok(())
-}
-
-fn at_bridge<'a>(trail: &'a mut view::Trail, kept: &BoxRow) -> &'a mut AtBridge {
-    let place = trail.bridges.iter().position(|at| at.bridge == kept.to);
-    let place = place.unwrap_or_else(|| {
-        trail.bridges.push(AtBridge {
-            bridge: kept.to,
-            via: None,
-            queued_at: None,
-            held_at: None,
-            until: None,
-            refused_at: None,
-            refusal: None,
-        });
-        trail.bridges.len() - 1
-    });
-    &mut trail.bridges[place]
-}
-
-/// A bridge of ours promised to hand a box on.
-///
-/// # Errors
-/// [`StoreError`] if the disk fails.
-pub fn box_queued(cx: &mut Cx<'_, '_, '_>, via: &B32, signed: &Signed) -> Result<(), StoreError> {
-    let Ok(promise) = signed.open::<Queued>(derive::SIG_QUEUED, via) else {
-        return Ok(());
-    };
-    let Some((kept, Some(mut item))) = find_box(cx, &promise.fid)? else {
-        return Ok(());
-    };
-    let now = cx.at.now;
-    if item
-        .copy(&kept.to)
-        .is_some_and(|copy| copy.stands == Stands::Flying)
-    {
-        item.stands(&kept.to, now, Stands::Queued(promise.until));
-        put_item(cx, kept.no, &kept.device, kept.seq, &item);
-        story(cx, kept.no, &kept.device, &item, |trail| {
-            let at = at_bridge(trail, &kept);
-            at.via = kept.via;
-            at.queued_at.get_or_insert(now);
-        })?;
-    }
-    deposit_soon(cx, kept.no, &kept.device, 0)
-}
-
-/// A bridge of ours did not take a box.
-///
-/// # Errors
-/// [`StoreError`] if the disk fails.
-pub fn box_refused(cx: &mut Cx<'_, '_, '_>, fid: &Hash16) -> Result<(), StoreError> {
-    refused(cx, fid, Refused::NotQueued, NOT_QUEUED_MS)
-}
-
-fn refused(
-    cx: &mut Cx<'_, '_, '_>,
-    fid: &Hash16,
-    why: Refused,
-    wait: Millis,
-) -> Result<(), StoreError> {
-    let Some((kept, item)) = find_box(cx, fid)? else {
-        return Ok(());
-    };
-    forget_box(cx, fid)?;
-    let Some(mut item) = item else { return Ok(()) };
-    let now = cx.at.now;
-    let refusals = item.copy(&kept.to).map_or(0, |copy| copy.refusals);
-    let wait = (wait << refusals.min(8)).min(FULL_AGAIN_MS_MAX);
-    item.stands(&kept.to, now, Stands::Refused(now + wait));
-    put_item(cx, kept.no, &kept.device, kept.seq, &item);
-    story(cx, kept.no, &kept.device, &item, |trail| {
-        let at = at_bridge(trail, &kept);
-        at.via = kept.via;
-        at.refused_at = Some(now);
-        at.refusal = Some(why);
-    })?;
-    deposit_soon(cx, kept.no, &kept.device, 0)
-}
-
-/// A box has its answer, or came to nothing.
-///
-/// # Errors
-/// [`StoreError`] if the disk fails.
-pub fn box_answered(
-    cx: &mut Cx<'_, '_, '_>,
-    fid: &Hash16,
-    reply: Option<&[u8]>,
-) -> Result<(), StoreError> {
-    let Some((kept, item)) = find_box(cx, fid)? else {
-        return Ok(());
-    };
-    let Some(reply) = reply else {
-        return refused(cx, fid, Refused::GaveUp, NOT_QUEUED_MS);
-    };
-    let promise = match open_reply(&kept.key, &kept.hash, reply) {
-        Some(Answer::Held(signed)) => signed.open::<Custody>(derive::SIG_CUSTODY, &kept.to).ok(),
-        Some(Answer::NotHere) => return refused(cx, fid, Refused::NotHere, FULL_AGAIN_MS),
-        Some(Answer::Full) => return refused(cx, fid, Refused::Full, FULL_AGAIN_MS),
-        None => None,
-    };
-    // What does not open, or promises another block, is no answer: the box is tried again.
-    let Some(promise) = promise.filter(|promise| promise.block == kept.block) else {
-        return refused(cx, fid, Refused::GaveUp, NOT_QUEUED_MS);
-    };
-    forget_box(cx, fid)?;
-    if let Some(via) = kept.via
-        && let Some(mut bridge) = client::find(cx.tx, &via)?
-    {
-        bridge.held += 1;
-        client::put(cx.tx, &bridge);
-    }
-    let Some(mut item) = item else { return Ok(()) };
-    held(cx, &kept, &mut item, promise.until)
-}
-
-fn held(
-    cx: &mut Cx<'_, '_, '_>,
-    kept: &BoxRow,
-    item: &mut Item,
-    until: Secs,
-) -> Result<(), StoreError> {
-    let (no, device, now) = (kept.no, kept.device, cx.at.now);
-    item.stands(&kept.to, now, Stands::Held(until));
-    put_item(cx, no, &device, kept.seq, item);
-    if item.is_receipt() {
-        // It is never receipted itself: it is done once every bridge has had its word.
-        let targets = client::theirs(cx.tx, no, &device)?;
-        if targets.iter().all(|to| item.settled(to)) {
-            let mut out = state(cx.tx, no, &device)?;
-            drop_item(cx, no, &device, &mut out, kept.seq, item);
-            put_state(cx, no, &device, &out);
-        }
-    }
-    if let What::Message { order } = &item.what
-        && let Some(mut message) = view::get(cx.tx, no, order)?
-    {
-        let at = at_bridge(message.trail(&device), kept);
-        at.via = kept.via;
-        at.held_at.get_or_insert(now);
-        at.until = Some(until);
-        let moved = message.advance(State::Held);
-        view::put(cx.tx, no, order, &message);
-        if moved {
-            cx.log(ChangeKind::State {
-                no,
-                mid: item.mid,
-                state: State::Held,
-            })?;
-        }
-    }
-    deposit_soon(cx, no, &device, 0)
 }
 
 /// Keys of some bridge came from one of ours.

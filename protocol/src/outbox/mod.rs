@@ -4,6 +4,7 @@
 //! Items lie in order of their sequence number. `cursor` is the next item to write to the current
 //! connection: those before it are in flight. A new connection starts again at the oldest.
 
+mod boxes;
 mod cx;
 mod deposit;
 mod forget;
@@ -15,11 +16,9 @@ mod queue;
 mod reach;
 mod receipts;
 
+pub use boxes::{box_answered, box_queued, box_refused, forget_box};
 pub use cx::Cx;
-pub use deposit::{
-    box_answered, box_queued, box_refused, bridge_ready, deposit, deposit_all, forget_box,
-    keys_came, say,
-};
+pub use deposit::{bridge_ready, deposit, deposit_all, keys_came, say};
 pub use forget::{close, forget, forget_dials};
 pub use items::{Item, OutState, Sealed, What, find, state};
 pub use pump::pump;

@@ -258,6 +258,10 @@ pub struct Step {
     pub what: What,
     /// Which of their devices.
     pub device: Option<DeviceId>,
+    /// Which bridge.
+    pub by: Option<B32>,
+    /// Until when the bridge keeps it, unless it is fetched: unix seconds.
+    pub until: Option<Secs>,
     /// Why, or where: a sentence fragment such as `timed out at /ip4/…`.
     pub reason: Option<String>,
 }

@@ -3,10 +3,11 @@
 use super::people::reach;
 use super::talk::by_id;
 use super::{NextStep, Step, What, WhyView};
-use crate::feed::view::{MessageRow, Trail};
-use crate::id::{DeviceId, Mid};
+use crate::feed::view::{AtBridge, MessageRow, Refused, Trail};
+use crate::id::{B32, DeviceId, Mid};
 use crate::identity::contact::{ContactRow, INVITER};
 use crate::input::DialError;
+use crate::mailbox::known;
 use crate::outbox::{self, DialRow, DialWhat};
 use crate::output::{ContactState, State};
 use crate::store::{Read, StoreError};
@@ -22,6 +23,8 @@ enum Turn {
     Reaching,
     Sealed,
     Sent,
+    Forwarded,
+    Held,
     Retried,
     Lost,
     Delivered,
@@ -59,6 +62,8 @@ pub fn why(store: &dyn Read, id: &Mid, now: Millis) -> Result<Option<WhyView>, S
             at,
             what: What::Disappeared,
             device: None,
+            by: None,
+            until: None,
             reason: Some("its time was up".to_string()),
         };
         steps.push((Turn::Gone, step));
@@ -79,6 +84,8 @@ fn their_story(device: DeviceId, row: &MessageRow) -> Vec<(Turn, Step)> {
         at,
         what,
         device: Some(device),
+        by: None,
+        until: None,
         reason: Some(reason.to_string()),
     };
     let stored = step(row.at, What::Delivered, "stored on this device");
@@ -98,6 +105,9 @@ fn our_story(
     let mut steps = Vec::new();
     for trail in &row.trails {
         trail_steps(trail, &mut steps);
+        for at in &trail.bridges {
+            bridge_steps(store, trail.device, at, &mut steps)?;
+        }
     }
     // Until the first write the story is that of reaching the contact at all.
     let first_sent = row.trails.iter().filter_map(|trail| trail.sent_at).min();
@@ -135,6 +145,8 @@ fn ending(row: &MessageRow, contact: &ContactRow, what: What) -> Step {
         at: last.unwrap_or(row.at).max(row.at),
         what,
         device: None,
+        by: None,
+        until: None,
         reason: Some(reason.to_string()),
     }
 }
@@ -148,6 +160,8 @@ fn trail_steps(trail: &Trail, steps: &mut Vec<(Turn, Step)>) {
                 at,
                 what,
                 device,
+                by: None,
+                until: None,
                 reason,
             };
             (turn, step)
@@ -164,6 +178,63 @@ fn trail_steps(trail: &Trail, steps: &mut Vec<(Turn, Step)>) {
     step(Turn::Read, trail.read_at, What::Read, None);
 }
 
+/// What became of a copy at a bridge.
+fn bridge_steps(
+    store: &dyn Read,
+    device: Option<DeviceId>,
+    copy: &AtBridge,
+    steps: &mut Vec<(Turn, Step)>,
+) -> Result<(), StoreError> {
+    let name = |bridge: &B32| -> Result<String, StoreError> {
+        let said = known::descriptor(store, bridge)?;
+        Ok(said.map_or_else(
+            || "a bridge".to_string(),
+            |said| format!("{} ({})", said.name, said.country),
+        ))
+    };
+    let theirs = name(&copy.bridge)?;
+    if let (Some(at), Some(via)) = (copy.queued_at, copy.via) {
+        let step = Step {
+            at,
+            what: What::Forwarded,
+            device,
+            by: Some(via),
+            until: None,
+            reason: Some(format!("{} hands it on to {theirs}", name(&via)?)),
+        };
+        steps.push((Turn::Forwarded, step));
+    }
+    if let Some(at) = copy.held_at {
+        let step = Step {
+            at,
+            what: What::Held,
+            device,
+            by: Some(copy.bridge),
+            until: copy.until,
+            reason: Some(theirs.clone()),
+        };
+        steps.push((Turn::Held, step));
+    }
+    if let Some(at) = copy.refused_at {
+        let why = match copy.refusal {
+            Some(Refused::NotHere) => "does not know their mailbox",
+            Some(Refused::Full) => "has no room for it now",
+            Some(Refused::GaveUp) => "could not be reached through the bridge that hands on",
+            Some(Refused::NotQueued) | None => "was not tried: the bridge that hands on refused",
+        };
+        let step = Step {
+            at,
+            what: What::Failed,
+            device,
+            by: Some(copy.bridge),
+            until: None,
+            reason: Some(format!("{theirs} {why}")),
+        };
+        steps.push((Turn::Lost, step));
+    }
+    Ok(())
+}
+
 fn dial_step(dial: &DialRow) -> Option<(Turn, Step)> {
     let device = (dial.device != INVITER).then_some(dial.device);
     let step = |turn, what, reason| {
@@ -171,6 +242,8 @@ fn dial_step(dial: &DialRow) -> Option<(Turn, Step)> {
             at: dial.at,
             what,
             device,
+            by: None,
+            until: None,
             reason: Some(reason),
         };
         Some((turn, step))
@@ -244,6 +317,9 @@ fn next_step(
             "their node is away; the first contact completes when it is reached"
         }
         (ContactState::Pending, Some(_)) => "waiting for their node's first answer",
+        (_, None) if row.state == State::Held => {
+            "a bridge keeps it until their device comes for it; dial again meanwhile"
+        }
         (_, None) => "they are away; dial again, and send as soon as they are connected",
         (_, Some(_)) => "waiting for their device's receipt; send again if none comes",
     };

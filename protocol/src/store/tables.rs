@@ -85,7 +85,7 @@ pub enum Table {
     /// Dial attempts of a contact.
     #[n(26)]
     Dial = 26,
-    /// Reactions that arrived before their message.
+    /// Reactions, edits and deletions that arrived before their message.
     #[n(27)]
     Waiting = 27,
     /// Peers that are connected right now; emptied at start.
@@ -118,9 +118,12 @@ pub enum Table {
     /// What was begun to a contact and not sent.
     #[n(37)]
     Draft = 37,
-    /// Mailboxes that are held here for others, by their key.
+    /// Letters of a requester that wait for the user's word.
     #[n(38)]
-    Mailbox = 38,
+    Held = 38,
+    /// Mailboxes that are held here for others, by their key.
+    #[n(56)]
+    Mailbox = 56,
     /// Blocks of a mailbox, by number.
     #[n(39)]
     Block = 39,
@@ -185,6 +188,8 @@ impl Table {
                 | Self::OneTime
                 | Self::Fading
                 | Self::ForwardKey
+                | Self::Waiting
+                | Self::Held
         )
     }
 }

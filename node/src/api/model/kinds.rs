@@ -46,6 +46,8 @@ kinds! {
     DeviceId: |text| text.pattern(Some("^[a-z2-7]{25}[aeimquy4]$"));
     /// A token's id: 10 bytes in lower-case base32.
     TokenId: |text| text.pattern(Some("^[a-z2-7]{16}$"));
+    /// A bridge's id: 32 bytes in lower-case base32.
+    BridgeId: |text| text.pattern(Some("^[a-z2-7]{51}[aq]$"));
     /// The address of an account.
     Account: |text| text.pattern(Some("^wax1[a-z2-7]{106}$"));
     /// A libp2p PeerId of an Ed25519 key.

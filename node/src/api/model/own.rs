@@ -1,5 +1,6 @@
 //! Objects about this account, its node and its invites.
 
+use super::Bridge;
 use super::kinds::maybe_whole;
 use super::kinds::{Account, DeviceId, PeerId, Time};
 use serde::{Deserialize, Serialize};
@@ -53,8 +54,8 @@ pub struct Status {
     pub cursor: u64,
     /// The recovery words are still in the home: they ought to be written down.
     pub words_kept: bool,
-    /// Ids of this account's bridges.
-    pub bridges: Vec<String>,
+    /// Bridges at which this account keeps a mailbox.
+    pub bridges: Vec<Bridge>,
     /// The disk under the home; `null` if it cannot be told.
     pub disk: Option<Disk>,
 }
@@ -126,6 +127,9 @@ pub struct Invite {
 pub struct ReadyLine {
     /// Always `ready`.
     pub event: String,
+    /// `waxwing-bridge:…` of `bridge up`; missing for a node that is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<String>,
     /// `wax1…`
     #[schema(value_type = Account)]
     pub account: String,
@@ -136,4 +140,7 @@ pub struct ReadyLine {
     pub listen: Vec<String>,
     /// `http://127.0.0.1:PORT`
     pub api: String,
+    /// `http://ADDR:PORT/metrics`; missing where no figures are served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<String>,
 }

@@ -20,9 +20,12 @@ use waxwing_protocol::query::{self, Me};
     responses((status = 200, body = model::Status))
 )]
 pub(super) async fn status(State(node): Node) -> Reply<model::Status> {
-    let (me, figures) = node
+    let (me, figures, bridges) = node
         .handle
-        .query(|store| Ok((query::me(store)?, query::status(store)?)))
+        .query(|store| {
+            let bridges = query::bridges(store)?;
+            Ok((query::me(store)?, query::status(store)?, bridges))
+        })
         .await?;
     let me = account(me)?;
     let listen = node.info.listen.borrow().clone();
@@ -40,7 +43,7 @@ pub(super) async fn status(State(node): Node) -> Reply<model::Status> {
         outbox: figures.outbox,
         cursor: figures.cursor,
         words_kept: me.words_kept,
-        bridges: Vec::new(),
+        bridges: bridges.into_iter().map(convert::bridge).collect(),
         disk: node.disk.as_ref().and_then(|probe| probe()),
     }))
 }

@@ -42,7 +42,8 @@ fn filled(path: &str) -> String {
     let path = path
         .replace("{name}", "bob")
         .replace("{id}", &Mid::ZERO.to_text())
-        .replace("{token}", "aaaaaaaaaaaaaaaa");
+        .replace("{token}", "aaaaaaaaaaaaaaaa")
+        .replace("{bridge}", "Library");
     assert!(!path.contains('{'), "{path}");
     match path.as_str() {
         "/v1/events" => "/v1/events?after=x".to_owned(),

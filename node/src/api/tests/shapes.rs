@@ -214,6 +214,8 @@ fn a_custody_story() {
             at: AT,
             what: What::Sealed,
             device: Some(Fixed::ZERO),
+            by: None,
+            until: None,
             reason: None,
         }],
         next: Some(NextStep {
