@@ -6,9 +6,7 @@ use crate::report::stamp;
 use crate::secrets::Needles;
 use crate::world::World;
 use std::collections::BTreeMap;
-use waxwing_protocol::limits::{
-    MAILBOX_BLOCKS_MAX, MAILBOX_BYTES_MAX, QUEUED_PER_MAILBOX_MAX,
-};
+use waxwing_protocol::limits::{MAILBOX_BLOCKS_MAX, MAILBOX_BYTES_MAX, QUEUED_PER_MAILBOX_MAX};
 use waxwing_protocol::mailbox::block::Block;
 use waxwing_protocol::mailbox::blocks::Held;
 use waxwing_protocol::query;
@@ -115,7 +113,10 @@ impl World {
         let hay = [key.scope(), key.suffix(), value];
         let mut found: Vec<String> = Vec::new();
         for part in hay {
-            let all = [Some(&self.hosted.needles), (!knows_peers).then_some(&self.hosted.peers)];
+            let all = [
+                Some(&self.hosted.needles),
+                (!knows_peers).then_some(&self.hosted.peers),
+            ];
             for needles in all.into_iter().flatten() {
                 found.extend(needles.find(part).into_iter().map(str::to_owned));
             }
@@ -132,7 +133,10 @@ impl World {
             return;
         };
         let held = decode::<Held>(value);
-        let block = held.as_ref().ok().map(|held| (held, Block::read(&held.block)));
+        let block = held
+            .as_ref()
+            .ok()
+            .map(|held| (held, Block::read(&held.block)));
         let Some((held, Ok(block))) = block else {
             return self.violation("bad_block", who, format!("{key:?}"));
         };

@@ -108,7 +108,11 @@ impl Storm {
         let turn_ms = dice.between((2 * MINUTE_MS, 8 * MINUTE_MS));
         let (dies, leaves, small) = (dice.chance(0.4), dice.chance(0.5), dice.chance(0.4));
         Self {
-            people: if offline { 2 + drawn.people % 2 } else { drawn.people },
+            people: if offline {
+                2 + drawn.people % 2
+            } else {
+                drawn.people
+            },
             rollback: drawn.rollback && !offline,
             quarrels: drawn.quarrels && !offline,
             bridges: Some(Bridges {
