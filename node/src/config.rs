@@ -17,6 +17,10 @@ pub struct Config {
     pub listen: Vec<String>,
     /// What it does for others.
     pub roles: Roles,
+    /// Relays to be reached through: multiaddrs that end in `/p2p/PEER`.
+    pub relays: Vec<String>,
+    /// Asks the router for a port (UPnP).
+    pub upnp: bool,
     /// Where the local API listens; loopback only. Port 0 draws one.
     pub api: SocketAddr,
     /// Where figures for Prometheus and the state of the node's health are served, if anywhere.
@@ -37,6 +41,8 @@ impl Config {
             name: None,
             listen: Vec::new(),
             roles: Roles::default(),
+            relays: Vec::new(),
+            upnp: true,
             api: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             metrics: None,
             passphrase_file: None,

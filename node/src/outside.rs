@@ -44,6 +44,9 @@ impl Outside {
                 Some(_) => Profile::Bridge,
                 None => Profile::Person,
             },
+            roles: config.roles,
+            relays: config.relays.clone(),
+            upnp: config.upnp,
         };
         let net = net::start(settings, handle.clone())
             .await
@@ -71,6 +74,8 @@ impl Outside {
     fn info(&self, config: &Config) -> NodeInfo {
         NodeInfo {
             listen: self.net.listening(),
+            reachability: self.net.reachability(),
+            roles: config.roles,
             started: self.started,
             bridge: config.settings.bridge.clone(),
             connections: connections(&self.net),

@@ -14,8 +14,6 @@ extern crate alloc;
 
 pub mod agenda;
 pub mod crypto;
-#[cfg(test)]
-mod dice;
 pub mod discovery;
 pub mod engine;
 pub mod feed;

@@ -84,8 +84,8 @@ pub const ADDRS_MAX: usize = 8;
 pub const INVITE_ADDRS: usize = 4;
 /// Bytes of addresses that fit a first flight beside everything else.
 pub const FIRST_ADDRS_BYTES: usize = 240;
-/// One address in bytes.
-pub const ADDR_BYTES_MAX: usize = 160;
+/// One address in bytes: one of the longest kind, through a relay over IPv6, and room for a name.
+pub const ADDR_BYTES_MAX: usize = 240;
 /// Bridges in one invite.
 pub const INVITE_BRIDGES_MAX: usize = 3;
 /// An invite link in characters.
@@ -203,6 +203,10 @@ pub const BLOCK_BYTES: [usize; 4] = [1_024, 4_096, 16_384, 65_536];
 pub const BOX_EXTRA_BYTES: usize = 512;
 /// Padded size of the answer to a box.
 pub const ANSWER_BYTES: usize = 512;
+/// Exact size of that answer, sealed.
+pub const REPLY_BYTES: usize = 24 + ANSWER_BYTES + 16;
+/// A bridge's keys of a day, signed.
+pub const FORWARD_KEYS_BYTES_MAX: usize = 1_536;
 /// Longest a block is held.
 pub const BLOCK_LIFE_S: Secs = 30 * DAY_S;
 /// A mailbox is erased this long after its device was last there.
@@ -241,6 +245,8 @@ pub const CHALLENGE_S: Secs = 600;
 pub const FORWARD_LIFE_S: Secs = 23 * HOUR_S;
 /// How far ahead the end of a box may lie for whoever takes it.
 pub const FORWARD_AHEAD_S: Secs = 25 * HOUR_S;
+/// Boxes are sealed to the keys of a day for this much longer at either end of it.
+pub const FORWARD_DAY_SLACK_MS: Millis = HOUR_MS;
 /// A box is still opened this long after its end.
 pub const FORWARD_GRACE_S: Secs = HOUR_S;
 /// Private keys of a day are erased this long after it began.

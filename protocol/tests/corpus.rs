@@ -62,7 +62,7 @@ macro_rules! replays {
 }
 
 /// Inputs in all.
-const FILES_MAX: usize = 200;
+const FILES_MAX: usize = 240;
 /// Bytes of all inputs.
 const BYTES_MAX: u64 = 2 << 20;
 
@@ -73,4 +73,5 @@ replays! {
     handshake_receive
     invite_link
     letter_receive
+    mailbox
 }

@@ -184,10 +184,25 @@ fn value_of(name: &str) -> String {
         OUTBOX_PER_CONTACT_MAX DIALS_KEPT_MAX CLOCK_AHEAD_MS READ_DEFAULT READ_MAX SEARCH_DEFAULT
         SEARCH_CHARS_MAX IMPORT_MAX CHANGES_MAX
         CHANGES_KEEP_MS SWEEP_ROWS AGENDA_STEP TIMER_S_MIN TIMER_S_MAX TIMER_UNREAD_MS
+        MAIL_RECEIPT_REPEAT_MS BOX_EXTRA_BYTES ANSWER_BYTES BLOCK_LIFE_S MAILBOX_KEEP_S MAILBOX_BYTES_MAX
+        MAILBOX_BLOCKS_MAX TAG_BLOCKS_MAX TAG_BYTES_MAX TAG_BATCH TAGS_PER_MAILBOX_MAX TAG_DAYS_BACK
+        TAG_DAYS_AHEAD TAG_DAYS_RENEW TAG_DAYS_READ TAG_UNTIL_S_MAX COOKIE_BYTES_MAX ACK_IDS_MAX
+        FETCH_BLOCKS_MAX CHALLENGE_S FORWARD_LIFE_S FORWARD_AHEAD_S FORWARD_GRACE_S FORWARD_KEY_KEEP_S
+        OPENED_DAYS QUEUED_PER_MAILBOX_MAX QUEUED_PER_BRIDGE_MAX FORWARDS_FLYING_MAX FORWARD_KEEP_MS
+        DESCRIPTOR_LIFE_S DESCRIPTOR_REFRESH_S DESCRIPTOR_CHARS_MAX ROLES_MAX BRIDGES_MAX
+        CONTACT_BRIDGES_MAX BRIDGES_KNOWN_MAX DEPOSITS_FLYING_MAX DEPOSIT_AFTER_MS HELD_AGAIN_MS
+        FULL_AGAIN_MS FULL_AGAIN_MS_MAX LEAVING_MS REPLY_BYTES FORWARD_KEYS_BYTES_MAX FORWARD_DAY_SLACK_MS
     };
     if name == "RETRY_MS" {
         let spans: Vec<String> = limits::RETRY_MS.iter().map(|ms| grouped(*ms)).collect();
         return spans.join("; ");
+    }
+    if name == "BLOCK_BYTES" {
+        let sizes: Vec<String> = limits::BLOCK_BYTES
+            .iter()
+            .map(|size| grouped(u64::try_from(*size).unwrap()))
+            .collect();
+        return sizes.join("; ");
     }
     let found = values.iter().find(|(known, _)| *known == name);
     let (_, value) = found.unwrap_or_else(|| panic!("add {name} to the list in this test"));

@@ -25,6 +25,7 @@ pub mod hosted;
 pub mod http;
 pub mod link;
 pub mod model;
+pub mod net;
 pub mod person;
 pub mod process;
 pub mod report;

@@ -39,7 +39,7 @@ enum Wish {
         #[arg(long)]
         origin: bool,
         #[command(flatten)]
-        flags: Flags,
+        flags: Box<Flags>,
     },
 }
 

@@ -153,7 +153,10 @@ fn typed(takes: Takes, value: &Spanned<DeValue<'_>>, path: &Path) -> Result<Valu
                 _ => Ok(Value::Size(bytes)),
             }
         }
-        (Takes::Addresses | Takes::Roles | Takes::Public, DeValue::Array(items)) => {
+        (
+            Takes::Addresses | Takes::Relays | Takes::Roles | Takes::Public,
+            DeValue::Array(items),
+        ) => {
             let mut list = Vec::new();
             for item in items.iter() {
                 let DeValue::String(text) = item.get_ref() else {
@@ -171,7 +174,9 @@ fn typed(takes: Takes, value: &Spanned<DeValue<'_>>, path: &Path) -> Result<Valu
             let beside = path.parent().unwrap_or(path);
             Ok(Value::File(beside.join(text.as_ref())))
         }
-        (Takes::Switch | Takes::Addresses | Takes::Roles | Takes::Public, _) => Err(Wrong::Type),
+        (Takes::Switch | Takes::Addresses | Takes::Relays | Takes::Roles | Takes::Public, _) => {
+            Err(Wrong::Type)
+        }
         (_, DeValue::String(text)) => Value::read(takes, text).map_err(wrong),
         _ => Err(Wrong::Type),
     }

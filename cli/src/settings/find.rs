@@ -115,6 +115,8 @@ fn from_flags(setting: &Setting, flags: &Flags, verbose: u8) -> Option<(Value, O
     let value = match setting.key {
         "name" => flags.name.clone().map(Value::Text),
         "listen" => (!flags.listen.is_empty()).then(|| Value::List(flags.listen.clone())),
+        "relay" => (!flags.relay.is_empty()).then(|| Value::List(flags.relay.clone())),
+        "upnp" => flags.upnp.map(Value::Switch),
         "role" => (!flags.role.is_empty()).then(|| Value::List(flags.role.clone())),
         "api" => flags.api.map(Value::Socket),
         "passphrase-file" => flags.passphrase_file.clone().map(Value::File),
@@ -171,7 +173,8 @@ fn from_environment(
 
 fn otherwise(key: &str) -> Option<Value> {
     match key {
-        "listen" | "role" => Some(Value::List(Vec::new())),
+        "listen" | "relay" | "role" => Some(Value::List(Vec::new())),
+        "upnp" => Some(Value::Switch(true)),
         "api" => Some(Value::Socket(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))),
         "read-receipts" => Some(Value::Switch(input::Settings::default().read_receipts)),
         "disk-free-min" => Some(Value::Size(FREE_MIN_BYTES)),
@@ -274,6 +277,8 @@ impl Settings {
             match (found.key, found.value.clone()) {
                 ("name", Some(Value::Text(name))) => config.name = Some(name),
                 ("listen", Some(Value::List(listen))) => config.listen = listen,
+                ("relay", Some(Value::List(relays))) => config.relays = relays,
+                ("upnp", Some(Value::Switch(on))) => config.upnp = on,
                 ("role", Some(Value::List(roles))) => config.roles = value::roles(&roles),
                 ("metrics", Some(Value::Socket(addr))) => config.metrics = Some(addr),
                 ("api", Some(Value::Socket(api))) => config.api = api,

@@ -28,7 +28,7 @@ pub struct Setting {
 }
 
 /// Everything that can be set.
-pub static SETTINGS: [Setting; 13] = [
+pub static SETTINGS: [Setting; 15] = [
     Setting {
         key: "name",
         variable: "WAXWING_NAME",
@@ -40,6 +40,18 @@ pub static SETTINGS: [Setting; 13] = [
         variable: "WAXWING_LISTEN",
         takes: Takes::Addresses,
         otherwise: "QUIC and TCP everywhere, on remembered ports",
+    },
+    Setting {
+        key: "relay",
+        variable: "WAXWING_RELAY",
+        takes: Takes::Relays,
+        otherwise: "none",
+    },
+    Setting {
+        key: "upnp",
+        variable: "WAXWING_UPNP",
+        takes: Takes::Switch,
+        otherwise: "on",
     },
     Setting {
         key: "role",
@@ -129,8 +141,17 @@ pub struct Flags {
     /// Listen here, repeatable [default: QUIC and TCP everywhere, on remembered ports]
     #[arg(long, value_name = "MULTIADDR")]
     pub listen: Vec<String>,
-    /// What to do for others, repeatable: relay; for a bridge also mailbox and forward [default: none;
-    /// for a bridge, all]
+    /// Be reached through this relay where nothing more direct leads here, repeatable; two are used
+    /// at a time
+    #[arg(long, value_name = "MULTIADDR", value_parser = value::relay)]
+    pub relay: Vec<String>,
+    /// Ask the router for a port that leads here [default: on]
+    #[arg(long, value_name = "on|off", value_parser = value::switch,
+          action = clap::ArgAction::Set)]
+    pub upnp: Option<bool>,
+    /// What to do for others, repeatable: `relay` carries connections between nodes that cannot
+    /// reach each other, which it cannot read; of a bridge also `mailbox` and `forward` [default: none;
+    /// of a bridge, all]
     #[arg(long, value_name = "ROLE", value_delimiter = ',', value_parser = value::role)]
     pub role: Vec<String>,
     /// Serve the local API here; loopback only, port 0 draws one [default: 127.0.0.1:0]

@@ -27,6 +27,8 @@ pub enum Takes {
     Name,
     /// A list of multiaddrs.
     Addresses,
+    /// A list of multiaddrs that end in a peer.
+    Relays,
     /// A list of roles.
     Roles,
     /// A list of multiaddrs at which others reach the node.
@@ -59,7 +61,7 @@ impl Takes {
             | Self::File
             | Self::Level
             | Self::Country => "a string",
-            Self::Addresses | Self::Roles | Self::Public => "an array of strings",
+            Self::Addresses | Self::Relays | Self::Roles | Self::Public => "an array of strings",
             Self::Switch => "true or false",
             Self::Size | Self::Quota => "a string such as \"64MiB\", or a number of bytes",
         }
@@ -100,7 +102,7 @@ impl Value {
             Takes::Socket => Self::Socket(socket(text)?),
             Takes::Country => Self::Text(country(text)?),
             Takes::Quota => Self::Size(quota(text)?),
-            Takes::Addresses | Takes::Roles | Takes::Public => {
+            Takes::Addresses | Takes::Relays | Takes::Roles | Takes::Public => {
                 let list: Vec<String> = text.split(',').map(|one| one.trim().to_owned()).collect();
                 fit(takes, &list)?;
                 Self::List(list)
@@ -260,8 +262,19 @@ pub(super) fn fit(takes: Takes, list: &[String]) -> Result<(), String> {
             Err(format!("a bridge names at most {PUBLIC_MAX} addresses"))
         }
         Takes::Public => list.iter().try_for_each(|one| public(one).map(|_| ())),
+        Takes::Relays => {
+            net::check_relays(list).map_err(|error| format!("{error}: {}", error.hint()))
+        }
         _ => net::check(list).map_err(|error| format!("{error}: {}", error.hint())),
     }
+}
+
+/// # Errors
+/// What would be a relay's address.
+pub fn relay(text: &str) -> Result<String, String> {
+    let one = text.to_owned();
+    fit(Takes::Relays, std::slice::from_ref(&one))?;
+    Ok(one)
 }
 
 /// # Errors

@@ -6,6 +6,8 @@ use super::guard::{self, Guard, Way};
 use super::model::Disk;
 use super::pace::{self, Pace};
 use super::routes;
+use crate::net::Reachability;
+use crate::roles::Roles;
 use crate::runtime::EngineHandle;
 use crate::tokens::Tokens;
 use axum::Router;
@@ -58,6 +60,10 @@ pub type DiskProbe = Arc<dyn Fn() -> Option<Disk> + Send + Sync>;
 pub struct NodeInfo {
     /// Multiaddrs that the node listens on, kept up to date by the network.
     pub listen: watch::Receiver<Vec<String>>,
+    /// How others reach this node.
+    pub reachability: watch::Receiver<Reachability>,
+    /// What it does for others.
+    pub roles: Roles,
     /// When the node started.
     pub started: Instant,
     /// What it does for others, if it runs as a bridge.

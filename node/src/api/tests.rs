@@ -8,6 +8,8 @@ mod programs;
 mod shapes;
 
 use super::{ApiConfig, ApiServer, ApiState, NodeInfo, serve};
+use crate::net::Reachability;
+use crate::roles::Roles;
 use crate::runtime::{Ask, EngineHandle};
 use crate::tokens::Tokens;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -61,6 +63,8 @@ fn state(
         handle: EngineHandle::new(asks, cursors),
         info: NodeInfo {
             listen,
+            reachability: watch::channel(Reachability::default()).1,
+            roles: Roles::default(),
             started: Instant::now(),
             bridge: None,
             connections: Arc::new(|| 3),

@@ -3,6 +3,8 @@
 use super::figures::{Snapshot, render};
 use super::*;
 use crate::api::model::Disk;
+use crate::net::Reachability;
+use crate::roles::Roles;
 use crate::runtime::Ask;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -201,6 +203,8 @@ fn sources(engine: bool, listen: &[&str], read_only: bool) -> Sources {
         handle: EngineHandle::new(asks, cursor),
         info: NodeInfo {
             listen: watch::channel(listen).1,
+            reachability: watch::channel(Reachability::default()).1,
+            roles: Roles::default(),
             started: Instant::now(),
             bridge: None,
             connections: Arc::new(|| 3),

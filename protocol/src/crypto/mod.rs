@@ -2,6 +2,8 @@
 
 pub mod agree;
 pub mod derive;
+#[cfg(test)]
+pub mod dice;
 pub mod hash;
 pub mod kem;
 pub mod seal;

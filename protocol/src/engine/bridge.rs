@@ -6,8 +6,8 @@ use crate::crypto::sign::SignKey;
 use crate::frame::Frame;
 use crate::id::{B32, Hash16, Peer, peer_of_addr, peer_to_text};
 use crate::input::BridgeSettings;
-use crate::limits::{ADDRS_MAX, DESCRIPTOR_REFRESH_S};
-use crate::mailbox::descriptor::{Descriptor, FORWARD, MAILBOX, RELAY};
+use crate::limits::{ADDRS_MAX, DESCRIPTOR_REFRESH_S, REPLY_BYTES};
+use crate::mailbox::descriptor::{Descriptor, FORWARD, ForwardKeys, MAILBOX, RELAY};
 use crate::mailbox::forward::Forward;
 use crate::mailbox::host::{self, Host, HostRow, Later, Rules, Say};
 use crate::mailbox::known;
@@ -181,13 +181,13 @@ fn describe(
 
 /// A connection came: whoever speaks over it is nobody yet.
 pub(super) fn up(cx: &mut Cx<'_, '_, '_>, peer: &Peer) -> Result<(), StoreError> {
-    let bridge = known::by_peer(cx.tx, peer)?;
+    let bridges = known::by_peer(cx.tx, peer)?;
     at_work(cx, |host| {
         host.forget_caller(peer)?;
-        match bridge {
-            Some(bridge) => host.reached_bridge(&bridge),
-            None => Ok(()),
+        for bridge in &bridges {
+            host.reached_bridge(bridge)?;
         }
+        Ok(())
     })?;
     Ok(())
 }
@@ -210,7 +210,13 @@ pub(super) fn asked(cx: &mut Cx<'_, '_, '_>, from: &Peer, ask: Ask) -> Result<()
 pub(super) fn over(cx: &mut Cx<'_, '_, '_>, from: &Peer, over: Over) -> Result<(), StoreError> {
     match over {
         Over::Forward(forward) => open(cx, from, &forward),
-        Over::Reply(fid, reply) => answered(cx, from, fid, Some(reply)),
+        Over::Reply(fid, reply) if reply.len() == REPLY_BYTES => {
+            answered(cx, from, fid, Some(reply))
+        }
+        Over::Reply(fid, _) => {
+            penalise(cx, from, NONSENSE);
+            answered(cx, from, fid, None)
+        }
         Over::Unopened(fid) => answered(cx, from, fid, None),
         Over::KeysPlease => {
             let keys = at_work(cx, |host| host.keys())?;
@@ -220,20 +226,19 @@ pub(super) fn over(cx: &mut Cx<'_, '_, '_>, from: &Peer, over: Over) -> Result<(
             }
             Ok(())
         }
-        Over::Keys(signed) => match known::by_peer(cx.tx, from)? {
-            Some(bridge) => {
-                if !take_keys(cx.tx, &bridge, signed)? {
-                    penalise(cx, from, NONSENSE);
-                    return Ok(());
-                }
-                at_work(cx, |host| host.keys_came(&bridge))?;
-                outbox::bridge_ready(cx, &bridge)
-            }
-            None => {
+        Over::Keys(signed) => {
+            let named = signed.peek().map(|keys: ForwardKeys| keys.bridge);
+            let Ok(bridge) = named else {
                 penalise(cx, from, NONSENSE);
-                Ok(())
+                return Ok(());
+            };
+            if !known::is_peer(cx.tx, &bridge, from)? || !take_keys(cx.tx, &bridge, signed)? {
+                penalise(cx, from, NONSENSE);
+                return Ok(());
             }
-        },
+            at_work(cx, |host| host.keys_came(&bridge))?;
+            outbox::bridge_ready(cx, &bridge)
+        }
     }
 }
 
@@ -257,7 +262,7 @@ fn answered(
     if at_work(cx, |host| host.answered(from, fid, known))? == Some(true) {
         return Ok(());
     }
-    outbox::box_answered(cx, &fid, reply.as_ref().map(|reply| &reply[..]))
+    outbox::box_brought(cx, from, &fid, reply.as_ref().map(|reply| &reply[..]))
 }
 
 /// Looks at a mailbox that is kept here.

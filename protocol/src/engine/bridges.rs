@@ -222,10 +222,12 @@ fn by_no(cx: &Cx<'_, '_, '_>, no: u32) -> Result<Option<BridgeRow>, StoreError> 
 }
 
 fn by_peer(cx: &Cx<'_, '_, '_>, peer: &Peer) -> Result<Option<BridgeRow>, StoreError> {
-    match known::by_peer(cx.tx, peer)? {
-        Some(bridge) => client::find(cx.tx, &bridge),
-        None => Ok(None),
+    for row in client::list(cx.tx)? {
+        if known::is_peer(cx.tx, &row.bridge, peer)? {
+            return Ok(Some(row));
+        }
     }
+    Ok(None)
 }
 
 fn peer_of(cx: &Cx<'_, '_, '_>, bridge: &B32) -> Result<Option<Peer>, StoreError> {
@@ -362,10 +364,10 @@ pub(super) fn up(cx: &mut Cx<'_, '_, '_>, peer: &Peer) -> Result<(), StoreError>
     if let Some(row) = by_peer(cx, peer)? {
         hello(cx, row)?;
     }
-    match known::by_peer(cx.tx, peer)? {
-        Some(bridge) => outbox::bridge_ready(cx, &bridge),
-        None => Ok(()),
+    for bridge in known::by_peer(cx.tx, peer)? {
+        outbox::bridge_ready(cx, &bridge)?;
     }
+    Ok(())
 }
 
 /// It went.

@@ -166,7 +166,7 @@ pub fn open(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dice::Counting;
+    use crate::crypto::dice::Counting;
     use crate::id::Fixed;
     use crate::private::Secret;
     use crate::wire::codec::encode;

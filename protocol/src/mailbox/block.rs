@@ -118,7 +118,7 @@ impl Lane<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dice::Counting;
+    use crate::crypto::dice::Counting;
 
     fn lane<'a>(key: &'a Secret<32>, bridge: &'a B32) -> Lane<'a> {
         Lane {

@@ -7,7 +7,9 @@ use crate::crypto::sign::SignKey;
 use crate::id::{B32, Peer, from_base64url, to_base64url};
 use crate::identity::account::{Signed, Untrusted};
 use crate::identity::contact::{clean_name, fit_addrs};
-use crate::limits::{ADDRS_MAX, DESCRIPTOR_CHARS_MAX, DESCRIPTOR_LIFE_S, ROLES_MAX};
+use crate::limits::{
+    ADDRS_MAX, DESCRIPTOR_CHARS_MAX, DESCRIPTOR_LIFE_S, FORWARD_KEYS_BYTES_MAX, ROLES_MAX,
+};
 use crate::time::Secs;
 use crate::wire::codec::{decode_closed, encode};
 use alloc::format;
@@ -95,6 +97,10 @@ pub fn sign(key: &SignKey, descriptor: &Descriptor) -> Signed {
 /// # Errors
 /// [`Untrusted`].
 pub fn open(signed: &Signed) -> Result<Descriptor, Untrusted> {
+    // What could not be handed on as a text is not kept either, whatever extensions it has.
+    if encode(signed).len() > DESCRIPTOR_CHARS_MAX / 4 * 3 {
+        return Err(Untrusted::Malformed);
+    }
     let claimed: Descriptor = signed.peek()?;
     let descriptor: Descriptor = signed.open(derive::SIG_DESCRIPTOR, &claimed.bridge)?;
     if descriptor.fits() {
@@ -129,7 +135,7 @@ pub struct ForwardKeys {
     /// The bridge.
     #[n(1)]
     pub bridge: B32,
-    /// Unix day on which boxes are sealed to them, one day more or less.
+    /// Unix day on which boxes are sealed to them.
     #[n(2)]
     pub day: u32,
     /// X25519.
@@ -146,6 +152,9 @@ impl ForwardKeys {
     /// # Errors
     /// [`Untrusted`].
     pub fn open(signed: &Signed, bridge: &B32) -> Result<Self, Untrusted> {
+        if encode(signed).len() > FORWARD_KEYS_BYTES_MAX {
+            return Err(Untrusted::Malformed);
+        }
         let keys: Self = signed.open(derive::SIG_FORWARD_KEYS, bridge)?;
         if keys.bridge == *bridge {
             Ok(keys)
@@ -190,6 +199,7 @@ mod tests {
     use super::*;
     use crate::id::{Fixed, peer_to_text};
     use crate::private::Secret;
+    use crate::wire::codec::Blob;
     use alloc::vec;
 
     fn sample(key: &SignKey) -> Descriptor {
@@ -223,6 +233,16 @@ mod tests {
         assert!(from_text(text.trim_start_matches("waxwing-")).is_err());
         let other = SignKey::from_seed(Secret::new([6; 32]));
         assert_eq!(open(&sign(&other, &descriptor)), Err(Untrusted::Signature));
+        // An extension key is signed with the rest, and has its bound.
+        for (size, fits) in [(100, true), (3_072, false)] {
+            let mut body = encode(&descriptor);
+            body[0] += 1;
+            body.extend([0x18, 0x40]);
+            body.extend(encode(&Blob(vec![0; size])));
+            let sig = key.sign(derive::SIG_DESCRIPTOR, &body);
+            let body = Blob(body);
+            assert_eq!(open(&Signed { body, sig }).is_ok(), fits);
+        }
     }
 
     #[test]

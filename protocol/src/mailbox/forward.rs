@@ -207,7 +207,7 @@ pub fn open_reply(key: &Secret<32>, forward: &B32, reply: &[u8]) -> Option<Answe
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dice::Counting;
+    use crate::crypto::dice::Counting;
     use alloc::vec;
 
     fn day_keys(rng: &mut Counting) -> (AgreeKey, KemKey, ForwardKeys) {

@@ -12,6 +12,8 @@ use minicbor::{Decode, Encode};
 
 /// Days of keys that are kept: yesterday's, today's, tomorrow's.
 const KEYS_KEPT: usize = 3;
+/// Bridges that say they are one and the same peer.
+const CLAIMS_MAX: usize = 16;
 /// Callers that wait for a bridge's keys at once.
 const ASKING_MAX: usize = 64;
 
@@ -82,12 +84,44 @@ pub fn put(tx: &mut Tx<'_>, bridge: &B32, row: &KnownRow) {
     tx.put(known_key(bridge), row);
 }
 
-/// The bridge that a peer is.
+/// The bridges that say they are a peer. It is their word alone: the peer signs no descriptor, so
+/// none of them keeps another from being found.
 ///
 /// # Errors
 /// [`StoreError`] if the disk fails.
-pub fn by_peer(store: &(impl ReadExt + ?Sized), peer: &Peer) -> Result<Option<B32>, StoreError> {
-    store.row(&peer_key(peer))
+pub fn by_peer(store: &(impl ReadExt + ?Sized), peer: &Peer) -> Result<Vec<B32>, StoreError> {
+    Ok(store.row(&peer_key(peer))?.unwrap_or_default())
+}
+
+/// Whether a bridge that we know is reached as a peer.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn is_peer(
+    store: &(impl ReadExt + ?Sized),
+    bridge: &B32,
+    peer: &Peer,
+) -> Result<bool, StoreError> {
+    Ok(descriptor(store, bridge)?.is_some_and(|said| said.peer == *peer))
+}
+
+/// Writes down which peer a bridge says it is, in place of an earlier one.
+fn claim(tx: &mut Tx<'_>, bridge: &B32, old: Option<&Peer>, new: &Peer) -> Result<(), StoreError> {
+    if let Some(old) = old.filter(|old| *old != new) {
+        let mut claims = by_peer(tx, old)?;
+        claims.retain(|claim| claim != bridge);
+        if claims.is_empty() {
+            tx.delete(peer_key(old));
+        } else {
+            tx.put(peer_key(old), &claims);
+        }
+    }
+    let mut claims = by_peer(tx, new)?;
+    if !claims.contains(bridge) && claims.len() < CLAIMS_MAX {
+        claims.push(*bridge);
+        tx.put(peer_key(new), &claims);
+    }
+    Ok(())
 }
 
 /// What a bridge that we know says of itself.
@@ -126,9 +160,7 @@ pub fn learn(
             if old.seq >= new.seq {
                 return Ok(Ok(Some(old)));
             }
-            if old.peer != new.peer {
-                tx.delete(peer_key(&old.peer));
-            }
+            claim(tx, &new.bridge, Some(&old.peer), &new.peer)?;
             row.descriptor = signed.clone();
             row
         }
@@ -139,6 +171,7 @@ pub fn learn(
                 return Ok(Ok(None));
             }
             tx.put(count, &(known + 1));
+            claim(tx, &new.bridge, None, &new.peer)?;
             KnownRow {
                 descriptor: signed.clone(),
                 keys: Vec::new(),
@@ -149,7 +182,6 @@ pub fn learn(
             }
         }
     };
-    tx.put(peer_key(&new.peer), &new.bridge);
     put(tx, &new.bridge, &row);
     Ok(Ok(Some(new)))
 }
@@ -195,5 +227,61 @@ impl KnownRow {
         if !self.wanting.contains(&entry) && self.wanting.len() < ASKING_MAX {
             self.wanting.push(entry);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::sign::SignKey;
+    use crate::id::{Fixed, peer_to_text};
+    use crate::private::Secret;
+    use crate::store::MemoryStore;
+    use alloc::format;
+    use alloc::vec;
+
+    fn signed(seed: u8, peer: u8, seq: u64) -> Signed {
+        let key = SignKey::from_seed(Secret::new([seed; 32]));
+        let peer = Fixed([peer; 32]);
+        let said = Descriptor {
+            bridge: key.public(),
+            operator: Descriptor::operator("Example"),
+            country: "PT".into(),
+            peer,
+            addrs: vec![format!(
+                "/ip4/203.0.113.7/tcp/1/p2p/{}",
+                peer_to_text(&peer)
+            )],
+            roles: vec![],
+            seq,
+            expires: seq,
+            name: "Example".into(),
+        };
+        descriptor::sign(&key, &said)
+    }
+
+    #[test]
+    fn a_bridge_that_names_the_peer_of_another_hides_it_from_nobody() {
+        let store = MemoryStore::default();
+        let mut tx = Tx::new(&store);
+        let mut learn = |signed: &Signed| learn(&mut tx, signed).unwrap().unwrap().unwrap();
+        let honest = learn(&signed(1, 9, 1));
+        let other = learn(&signed(2, 9, 1));
+        learn(&signed(2, 9, 1));
+        let peer = honest.peer;
+        assert_eq!(by_peer(&tx, &peer), Ok(vec![honest.bridge, other.bridge]));
+        assert_eq!(is_peer(&tx, &honest.bridge, &peer), Ok(true));
+        // It goes elsewhere; an older word of it changes nothing.
+        let mut learn = |signed: &Signed| super::learn(&mut tx, signed).unwrap().unwrap();
+        learn(&signed(2, 8, 2));
+        learn(&signed(2, 9, 1));
+        assert_eq!(by_peer(&tx, &peer), Ok(vec![honest.bridge]));
+        assert_eq!(by_peer(&tx, &Fixed([8; 32])), Ok(vec![other.bridge]));
+        assert_eq!(is_peer(&tx, &other.bridge, &peer), Ok(false));
+        for seed in 10..40 {
+            super::learn(&mut tx, &signed(seed, 9, 1)).unwrap().unwrap();
+        }
+        let claims = by_peer(&tx, &peer).unwrap();
+        assert_eq!((claims.len(), claims[0]), (CLAIMS_MAX, honest.bridge));
     }
 }

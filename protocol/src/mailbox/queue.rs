@@ -265,9 +265,13 @@ impl Host<'_, '_> {
         fid: Hash16,
         reply: Option<Blob>,
     ) -> Result<bool, StoreError> {
-        let Some(bridge) = known::by_peer(self.tx, from)? else {
+        let Some(row) = self.tx.row::<QueueRow>(&queue_key(&fid))? else {
             return Ok(false);
         };
+        let bridge = row.to;
+        if !known::is_peer(self.tx, &bridge, from)? {
+            return Ok(false);
+        }
         let mine = self.settle(&bridge, fid, reply)?;
         if mine {
             self.hand_on(&bridge)?;

@@ -8,13 +8,13 @@ use crate::crypto::derive;
 use crate::crypto::hash::hash16;
 use crate::feed::changes::ChangeKind;
 use crate::feed::view::{self, AtBridge, Refused, State};
-use crate::id::{B32, DeviceId, Hash16, Mid};
+use crate::id::{B32, DeviceId, Hash16, Mid, Peer};
 use crate::identity::account::Signed;
 use crate::identity::contact::{ContactNo, device_scope};
 use crate::limits::{FULL_AGAIN_MS, FULL_AGAIN_MS_MAX, SWEEP_ROWS};
-use crate::mailbox::client;
 use crate::mailbox::descriptor::{Custody, Queued};
 use crate::mailbox::forward::{Answer, open_reply};
+use crate::mailbox::{client, known};
 use crate::private::Secret;
 use crate::store::{Key, ReadExt, Span, StoreError, Table};
 use crate::time::{MINUTE_MS, Millis, Secs};
@@ -254,6 +254,26 @@ pub fn box_answered(
     }
     let Some(mut item) = item else { return Ok(()) };
     held(cx, &kept, &mut item, promise.until)
+}
+
+/// What became of a box that we brought to its bridge ourselves; nobody else's word counts.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn box_brought(
+    cx: &mut Cx<'_, '_, '_>,
+    from: &Peer,
+    fid: &Hash16,
+    reply: Option<&[u8]>,
+) -> Result<(), StoreError> {
+    let Some((kept, _)) = find_box(cx, fid)? else {
+        return Ok(());
+    };
+    let to = known::descriptor(cx.tx, &kept.to)?;
+    if kept.via.is_some() || to.is_none_or(|to| to.peer != *from) {
+        return Ok(());
+    }
+    box_answered(cx, fid, reply)
 }
 
 fn held(

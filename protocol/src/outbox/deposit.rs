@@ -14,8 +14,8 @@ use crate::id::{B32, DeviceId, Peer};
 use crate::identity::account::Signed;
 use crate::identity::contact::{self, ContactNo, DeviceRow, INVITER, SessionRef};
 use crate::limits::{
-    DEPOSIT_AFTER_MS, DEPOSITS_FLYING_MAX, FORWARD_KEEP_MS, FORWARD_LIFE_S, HELD_AGAIN_MS,
-    WINDOW_LETTERS,
+    DEPOSIT_AFTER_MS, DEPOSITS_FLYING_MAX, FORWARD_DAY_SLACK_MS, FORWARD_KEEP_MS, FORWARD_LIFE_S,
+    HELD_AGAIN_MS, WINDOW_LETTERS,
 };
 use crate::mailbox::block::day;
 use crate::mailbox::client::{self, BridgeRow, Stage};
@@ -283,7 +283,9 @@ fn course(
     let theirs: Descriptor = row.descriptor.peek().map_err(damaged)?;
     let today = day(cx.at.now);
     let keys = row.keys_for(today).map(|(keys, _)| keys);
-    let keys = keys.filter(|keys| keys.day == today);
+    let slack = FORWARD_DAY_SLACK_MS;
+    let near = day(cx.at.now.saturating_sub(slack))..=day(cx.at.now + slack);
+    let keys = keys.filter(|keys| near.contains(&keys.day));
     let again = cx.at.now >= row.asked_at + KEYS_AGAIN_MS || row.asked_at > cx.at.now;
     if let Some((mut via, peer)) = hop(cx, &theirs)? {
         if !via.live.told.contains(to) {

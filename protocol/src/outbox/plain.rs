@@ -1,6 +1,6 @@
 //! Plaintexts: what an item says when it is sealed.
 
-use super::{Cx, Item, What, reach};
+use super::{Cx, Item, What, addrs};
 use crate::feed::body::{
     Body, Bridges, BundleBody, Edit, Lists, NO_LIST, PeerIds, Plain, Profile, TypedBody, UsedList,
     kind,
@@ -108,9 +108,9 @@ fn current(
         kind::PEER_IDS => Some(Body::PeerIds(PeerIds {
             peer: own.peer,
             addrs: if first {
-                reach::listening_first(cx.tx)?
+                addrs::listening_first(cx.tx)?
             } else {
-                reach::listening(cx.tx)?
+                addrs::listening(cx.tx)?
             },
             expires: secs(cx.at.now) + ADDRS_LIFE_S,
         })),

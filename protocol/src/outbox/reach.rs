@@ -18,11 +18,10 @@ use crate::identity::contact::{
 };
 use crate::input::{DialError, SendError};
 use crate::limits::{
-    DEPOSIT_AFTER_MS, DIALS_KEPT_MAX, FIRST_ADDRS_BYTES, REPAIR_HOLD_MS, RESEND_LETTERS_MAX,
-    RETRY_MS,
+    DEPOSIT_AFTER_MS, DIALS_KEPT_MAX, REPAIR_HOLD_MS, RESEND_LETTERS_MAX, RETRY_MS,
 };
 use crate::output::Output;
-use crate::store::{Key, ReadExt, StoreError, Table, Tx};
+use crate::store::{Key, ReadExt, StoreError, Table};
 use crate::time::{HOUR_MS, Millis, secs};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -101,10 +100,6 @@ pub(super) fn dials_key(no: ContactNo) -> Key {
     Key::one(Table::Dial, no.to_be_bytes())
 }
 
-fn listen_key() -> Key {
-    Key::one(Table::Own, *b"listen")
-}
-
 /// Number of this run of the node.
 ///
 /// # Errors
@@ -155,47 +150,6 @@ pub(super) fn connected(
         Some(peer) => Ok(is_online(store, &peer)?.then_some(peer)),
         None => Ok(None),
     }
-}
-
-/// Our addresses.
-///
-/// # Errors
-/// [`StoreError`] if the disk fails.
-pub fn listening(store: &(impl ReadExt + ?Sized)) -> Result<Vec<String>, StoreError> {
-    Ok(store.row(&listen_key())?.unwrap_or_default())
-}
-
-/// Our best addresses, as many as fit a first flight.
-pub(super) fn listening_first(store: &(impl ReadExt + ?Sized)) -> Result<Vec<String>, StoreError> {
-    let mut room = FIRST_ADDRS_BYTES;
-    let mut addrs = listening(store)?;
-    addrs.retain(|addr| {
-        // Each has a head of at most three bytes.
-        let fits = addr.len() + 3 <= room;
-        room -= if fits { addr.len() + 3 } else { 0 };
-        fits
-    });
-    Ok(addrs)
-}
-
-/// Whether a first flight tells less than all of our addresses.
-///
-/// # Errors
-/// [`StoreError`] if the disk fails.
-pub fn first_addrs(store: &(impl ReadExt + ?Sized)) -> Result<bool, StoreError> {
-    Ok(listening_first(store)?.len() < listening(store)?.len())
-}
-
-/// Takes note of our addresses; says whether they changed.
-///
-/// # Errors
-/// [`StoreError`] if the disk fails.
-pub fn set_listening(tx: &mut Tx<'_>, listen: &Vec<String>) -> Result<bool, StoreError> {
-    let changed = listening(tx)? != *listen;
-    if changed {
-        tx.put(listen_key(), listen);
-    }
-    Ok(changed)
 }
 
 /// The story of how a contact was reached for, oldest first.

@@ -7,6 +7,7 @@ mod frame;
 mod handshake;
 mod letter;
 mod link;
+mod mailbox;
 mod reader;
 #[allow(dead_code, reason = "the ratchet's own tests use the rest")]
 #[path = "../ratchet/side.rs"]
@@ -18,3 +19,4 @@ pub use frame::frame;
 pub use handshake::handshake_receive;
 pub use letter::letter_receive;
 pub use link::invite_link;
+pub use mailbox::mailbox;

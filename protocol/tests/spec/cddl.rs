@@ -12,6 +12,7 @@ pub enum Item {
     Text(String),
     Array(Vec<Item>),
     Map(Vec<(Item, Item)>),
+    Bool,
     Other,
 }
 
@@ -57,6 +58,7 @@ fn content(major: u8, value: u64, rest: &mut &[u8]) -> Option<Item> {
                 .map(|_| Some((item(rest)?, item(rest)?)))
                 .collect::<Option<_>>()?,
         ),
+        7 if matches!(value, 20 | 21) => Item::Bool,
         1 | 7 => Item::Other,
         _ => return None,
     })
@@ -88,7 +90,7 @@ pub struct Cddl {
     groups: BTreeMap<String, Vec<Entry>>,
 }
 
-const PRELUDE: [&str; 4] = ["uint", "bytes", "tstr", "any"];
+const PRELUDE: [&str; 5] = ["uint", "bytes", "tstr", "bool", "any"];
 
 fn tokens(text: &str) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
@@ -284,6 +286,7 @@ impl Cddl {
                 ("uint", Item::Uint(_)) => true,
                 ("bytes", Item::Bytes(_)) => true,
                 ("tstr", Item::Text(_)) => true,
+                ("bool", Item::Bool) => true,
                 _ => self.types.get(name).is_some_and(|t| self.fits(t, item)),
             },
             (Type::Size(base, low, high), _) => {

@@ -7,10 +7,12 @@ use crate::common::forge::honest;
 use crate::common::persona::{Persona, plain_of};
 use data_encoding::HEXLOWER;
 use waxwing_protocol::feed::body::{
-    Body, BundleBody, Delete, Edit, Lists, PeerIds, Profile, Reaction, Receipt, Repair, Text, Timer,
+    Body, Bridges, BundleBody, Delete, Edit, Lists, PeerIds, Profile, Reaction, Receipt, Repair,
+    Text, Timer,
 };
 use waxwing_protocol::frame::Frame;
 use waxwing_protocol::id::Fixed;
+use waxwing_protocol::identity::account::Signed;
 use waxwing_protocol::identity::bundle::Bundle;
 use waxwing_protocol::wire::codec::{encode, strip};
 
@@ -39,7 +41,15 @@ fn every_rule_is_defined_and_used() {
     let (missing, unused) = cddl().loose_ends();
     assert!(missing.is_empty(), "{missing:?}");
     // What stands at the top: frames, links, and plaintexts of what is sealed.
-    let roots = ["frame", "ident", "invite", "invite-plain", "plain"];
+    let roots = [
+        "answer",
+        "frame",
+        "ident",
+        "invite",
+        "invite-plain",
+        "plain",
+        "request",
+    ];
     assert!(unused.iter().eq(roots.iter()), "{unused:?}");
 }
 
@@ -80,7 +90,58 @@ fn the_vectors_are_what_the_rules_say() {
             check("dr-hdr", &value);
         }
     }
-    assert!(checked > 80, "{checked}");
+    for (key, value) in fields("mailbox.json") {
+        match key.as_str() {
+            "type" => kind = value,
+            "body" => check(&format!("{kind}-body"), &value),
+            "signed" => check(&format!("signed-{kind}"), &value),
+            "envelope" | "request" | "answer" | "forward" | "frame" => check(&key, &value),
+            _ => {}
+        }
+    }
+    assert!(checked > 120, "{checked}");
+}
+
+/// Frames 7 to 9 that are out of their bounds, made of those of the vectors.
+#[test]
+fn the_rules_bound_the_talk_of_bridges() {
+    let cddl = cddl();
+    let (mut name, mut frames) = (String::new(), Vec::new());
+    for (key, value) in fields("mailbox.json") {
+        match key.as_str() {
+            "name" => name = value,
+            "frame" => frames.push((name.clone(), unhex(&value))),
+            _ => {}
+        }
+    }
+    let find = |name: &str| frames.iter().find(|(of, _)| of == name).unwrap().1.clone();
+    // What is said in one frame is not said in another.
+    for (name, frame) in &frames {
+        let mut other = frame.clone();
+        other[1] = if frame[1] == 9 { 7 } else { frame[1] + 1 };
+        assert!(!cddl.allows("frame", &other), "{name}");
+    }
+    // 513 tags, why 9, a reply that is a byte short.
+    let mut register = find("register");
+    let at = register
+        .windows(3)
+        .position(|w| w == [0x99, 0x02, 0x00])
+        .unwrap();
+    register[at + 2] = 1;
+    register.splice(at + 3..at + 3, [0x50].into_iter().chain([7; 16]));
+    assert!(cddl_reads(&register) && !cddl.allows("frame", &register));
+    let mut result = find("result");
+    *result.last_mut().unwrap() = 9;
+    assert!(cddl_reads(&result) && !cddl.allows("frame", &result));
+    let mut reply = find("reply");
+    let at = reply.len() - 553;
+    reply[at] = 0x27;
+    reply.pop();
+    assert!(cddl_reads(&reply) && !cddl.allows("frame", &reply));
+}
+
+fn cddl_reads(bytes: &[u8]) -> bool {
+    super::cddl::read(bytes).is_some()
 }
 
 #[test]
@@ -100,6 +161,17 @@ fn what_strict_readers_refuse_the_rules_do_not_allow() {
         }
     }
     assert!(checked >= 10);
+}
+
+/// The signed descriptor of the vectors.
+fn descriptor() -> Signed {
+    let text = fields("mailbox.json")
+        .into_iter()
+        .find_map(|(key, value)| (key == "descriptor_text").then_some(value));
+    let text = text.unwrap();
+    waxwing_protocol::mailbox::descriptor::from_text(&text)
+        .unwrap()
+        .0
 }
 
 #[test]
@@ -166,6 +238,13 @@ fn every_body_and_a_whole_first_message_are_what_the_rules_say() {
                 failed: Fixed([1; 8]),
                 n: 7,
                 last: Fixed([0; 16]),
+            }),
+        ),
+        (
+            "bridges",
+            Body::Bridges(Bridges {
+                descriptors: vec![descriptor(); 4],
+                said: u64::MAX,
             }),
         ),
         ("bundle-request", Body::BundleRequest),

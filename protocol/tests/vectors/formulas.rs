@@ -76,6 +76,11 @@ pub fn sign(seed: &[u8; 32], name: &str, body: &[u8]) -> [u8; 64] {
     SigningKey::from_bytes(seed).sign(&message).to_bytes()
 }
 
+/// Ed25519 signature over bytes as they are.
+pub fn sign_raw(seed: &[u8; 32], message: &[u8]) -> [u8; 64] {
+    SigningKey::from_bytes(seed).sign(message).to_bytes()
+}
+
 /// ML-KEM-768 public key of a seed d ‖ z.
 pub fn kem_public(seed: &[u8; 64]) -> Vec<u8> {
     let key = DecapsulationKey::<MlKem768>::from_seed((*seed).into());

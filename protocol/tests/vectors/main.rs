@@ -14,6 +14,7 @@ mod formulas;
 mod handshake;
 mod invites;
 mod json;
+mod mailbox;
 mod people;
 mod ratchet;
 mod signed;

@@ -1,7 +1,8 @@
 """A real node and people of this package: python -m waxwing_ref.live --waxwing PROGRAM
 
 One node runs. Bob takes up its link and dials it, the node takes up carol's link and dials her, and
-dave asks by a link for several. All of it on loopback TCP, in a directory that is removed.
+dave asks by a link for several. Then two bridges run, and erin and the node's person are never there
+together. All of it on loopback TCP, in a directory that is removed.
 """
 
 import argparse
@@ -12,13 +13,13 @@ import sys
 import tempfile
 import time
 
-from . import odd
+from . import mailroom, odd
 from .cbor import Refused
 from .libp2p.node import ENDINGS, dial
 from .libp2p.varint import fields
 from .scene import WAIT_S, Failed, Node, Scene, done, must, until
 
-LIMIT_S = 58
+LIMIT_S = 100
 
 
 async def identified(connection, key):
@@ -97,6 +98,7 @@ async def run(program):
                 await host(node)
                 await asker(node)
                 await odd.odd_strangers(node)
+                await mailroom.mailroom(node, program, directory)
         finally:
             await node.stop()
 

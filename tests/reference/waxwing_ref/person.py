@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from . import frames, handshake, identity, invite, messages, ratchet, schema
+from . import frames, handshake, identity, invite, mailbox, messages, ratchet, schema
 from .cbor import Refused, encode
 from .crypto import H, ed_public, x_public
 from .text import key_of_peer_id
@@ -33,6 +33,8 @@ class Pairing:
     born: int
     th2: bytes
     k_exp: bytes
+    k_mbx: bytes
+    initiator: bool
     first: tuple = None
     """(pb, eid) that every letter is wrapped in until the first reply."""
     broken: bool = False
@@ -86,6 +88,9 @@ class Contact:
     clock: int = 0
     peer: bytes = None
     addresses: list = field(default_factory=list)
+    bridges: list = field(default_factory=list)
+    """Signed descriptors of the bridges at which it keeps a mailbox."""
+    bridges_said: int = 0
     bodies: list = field(default_factory=list)
     """Types of bodies in the order in which they were opened."""
 
@@ -175,7 +180,9 @@ class Person:
         made = handshake.initiate(self.own, contact.account, contact.bundle, born, opk, psk)
         keys = made.keys
         session = ratchet.Session.initiator(keys.rk, keys.sid, keys.ad, made.spk, now)
-        pairing = Pairing(session, born, keys.th2, keys.k_exp, (made.pb, made.eid))
+        pairing = Pairing(
+            session, born, keys.th2, keys.k_exp, keys.k_mbx, True, (made.pb, made.eid)
+        )
         contact.pairings.append(pairing)
         return pairing
 
@@ -235,7 +242,7 @@ class Person:
         if contact is None:
             contact = self.contacts[chain.account] = Contact(chain.account)
         contact.known, contact.device = known, device
-        pairing = Pairing(session, ident[9], keys.th2, keys.k_exp)
+        pairing = Pairing(session, ident[9], keys.th2, keys.k_exp, keys.k_mbx, False)
         contact.pairings.append(pairing)
         self.first_messages[h] = contact, pairing
         if type(ident[7]) is list:
@@ -340,6 +347,9 @@ class Person:
             contact.name = " ".join(body[1].split())
         elif kind == messages.PEER_IDS and body[1] == peer:
             contact.peer, contact.addresses = peer, body[2]
+        elif kind == messages.BRIDGES and body[2] >= contact.bridges_said:
+            contact.bridges_said = body[2]
+            contact.bridges = [one for one in body[1] if mailbox.is_descriptor(one)]
         elif kind == messages.LISTS:
             chain = identity.verify_chain(contact.known.chain.genesis, body[1], body[2])
             identity.check_age(chain, now_ms() // 1000, grace=False)
@@ -457,6 +467,16 @@ class Person:
         """Everything unreceipted, from the oldest on: what a new connection begins with."""
         out = [self._frame(item) for item in contact.outbox.values() if item.letter]
         return out + self.flush(contact)
+
+    def lanes(self, contact, bridge):
+        """(to the contact, from the contact): the lanes of the sending session at a bridge."""
+        one = contact.sending
+        out, back = (0, 1) if one.initiator else (1, 0)
+        return mailbox.Lane(one.k_mbx, bridge, out), mailbox.Lane(one.k_mbx, bridge, back)
+
+    def name_bridges(self, contact, descriptors):
+        """Says at which bridges this device keeps a mailbox."""
+        contact.outbox[os.urandom(16)] = Item(messages.BRIDGES, {1: descriptors, 2: now_ms()})
 
     def padding_letters(self, contact, count):
         """Letters that nobody answers: receipts of a message that the other side never sent."""

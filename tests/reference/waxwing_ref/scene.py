@@ -49,13 +49,14 @@ def must(condition, what):
 class Node:
     """The program under test: a process of its own and its command line."""
 
-    def __init__(self, program, home):
+    def __init__(self, program, home, *up):
         self.program, self.home = program, home
+        self.up = up or ("up", "--name", "alice")
         self.process = None
 
     async def start(self):
         self.process = await asyncio.create_subprocess_exec(
-            *self._command("up", "--name", "alice", "--listen", "/ip4/127.0.0.1/tcp/0"),
+            *self._command(*self.up, "--listen", "/ip4/127.0.0.1/tcp/0"),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
         )

@@ -55,6 +55,21 @@ def text(low=0, high=None):
     return check
 
 
+def sized(*sizes):
+    def check(value):
+        if type(value) is not bytes or len(value) not in sizes:
+            raise Refused("not bytes of one of these sizes")
+        return value
+
+    return check
+
+
+def truth(value):
+    if value is not True and value is not False:
+        raise Refused("not a truth value")
+    return value
+
+
 def many(item, low=0, high=None):
     def check(value):
         if type(value) is not list or len(value) < low or (high is not None and len(value) > high):
@@ -115,7 +130,7 @@ def read(kind, data):
 
 u32, u16, suite = uint(4), uint(2), uint(1)
 b8, b16, b24, b32, b64 = (blob(n) for n in (8, 16, 24, 32, 64))
-addr = text(1, 160)
+addr = text(1, 240)
 bridge = row(b32, many(addr, 0, 4))
 signed = row(blob(), b64)
 
@@ -195,10 +210,65 @@ bodies = {
     6: table({1: either(one_of(0), between(5, 31_536_000))}),
     8: table({1: text(0, 128)}, {2: text(0, 512)}),
     32: table({1: signed, 2: signed}),
+    33: table({1: many(signed, 0, 4)}),
     34: table({1: b32, 2: many(addr, 0, 8), 3: uint()}),
     37: table({1: b8, 2: u32, 3: b16}),
     39: table({}),
     40: table({1: signed}),
 }
 
-frames = {1: letter, 2: init, 3: invite_get, 4: invite_objects}
+envelope = row(one_of(1), b16, b24, sized(976, 4048, 16_336, 65_488))
+reply = blob(552)
+block = either(envelope, row(one_of(3), b16, reply), row(one_of(4), b16))
+forward = table(
+    {1: b32, 2: b32, 3: blob(1088), 4: sized(1552, 4624, 16_912, 66_064), 5: uint()}
+)
+why = between(0, 8)
+request = row(one_of(1), blob(), uint())
+answer = either(row(one_of(0), signed), row(one_of(1, 2)))
+descriptor = table(
+    {
+        1: b32,
+        2: b32,
+        3: text(2, 2),
+        4: b32,
+        5: many(addr, 1, 8),
+        6: many(text(0, 16), 0, 8),
+        7: uint(),
+        8: uint(),
+        9: text(1, 128),
+    }
+)
+forward_keys = table({1: b32, 2: u32, 3: b32, 4: blob(1184)})
+custody = table({1: b32, 2: b32, 3: uint(), 4: uint()})
+queued = table({1: b16, 2: uint()})
+
+ask = either(
+    row(one_of(1), b32),
+    row(one_of(2), uint(), b64),
+    row(one_of(3), many(b16, 512, 512), uint()),
+    row(one_of(5), uint(), u32),
+    row(one_of(6), uint(), many(uint(), 0, 64)),
+    row(one_of(7), blob()),
+    row(one_of(8), forward),
+    row(one_of(12), b32),
+    row(one_of(13), signed),
+)
+tell = either(
+    row(one_of(1), b32, uint(), blob()),
+    row(one_of(2), uint(1), why),
+    row(one_of(3), many(row(uint(), blob())), truth),
+    row(one_of(4), signed),
+    row(one_of(5), uint()),
+    row(one_of(6), signed),
+    row(one_of(8), b16, why),
+)
+over = either(
+    row(one_of(1), forward),
+    row(one_of(2), b16, reply),
+    row(one_of(3), b16),
+    row(one_of(4)),
+    row(one_of(5), signed),
+)
+
+frames = {1: letter, 2: init, 3: invite_get, 4: invite_objects, 7: ask, 8: tell, 9: over}

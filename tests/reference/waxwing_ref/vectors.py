@@ -4,7 +4,8 @@ import json
 import pathlib
 import sys
 
-from . import crypto, frames, handshake, identity, invite, messages, mlkem, ratchet, schema
+from . import crypto, frames, handshake, identity, invite, mailbox, messages, mlkem, ratchet
+from . import schema
 from .cbor import Refused, decode, encode
 from .crypto import H, X, hash16, label, pad, unpad, x_public
 
@@ -378,6 +379,104 @@ def frame_vectors(check, v):
             check.equal(f"{one['name']} on the stream", frames.on_stream(data), one["on_stream"])
 
 
+def mailboxes(check, v):
+    k_mbx, bridge = unhex(v["k_mbx"]), unhex(v["bridge_id"])
+    check.equal("bridge id", crypto.ed_public(unhex(v["bridge_seed"])), v["bridge_id"])
+    for i, one in enumerate(v["lanes"]):
+        lane = mailbox.Lane(k_mbx, bridge, one["direction"])
+        check.equal(f"tag {i}", lane.tag(one["day"]), one["tag"])
+        check.equal(f"k_env {i}", lane.key(one["day"]), one["k_env"])
+    for i, one in enumerate(v["envelopes"]):
+        lane = mailbox.Lane(k_mbx, bridge, one["direction"])
+        content, block = unhex(one["content"]), unhex(one["envelope"])
+        made = lane.seal(one["day"], content, unhex(one["nonce"]))
+        check.equal(f"envelope {i}", made, one["envelope"])
+        check.equal(f"envelope {i} opened", lane.open(one["day"], block), one["content"])
+        check.equal(f"envelope {i} padded", len(block) - 64, one["padded_to"])
+        other = mailbox.Lane(k_mbx, bridge, 1 - one["direction"])
+        check.accepts(f"envelope {i} back", False, lambda: other.open(one["day"], block))
+    signs_of_a_bridge(check, v, bridge)
+    for i, one in enumerate(v["boxes"]):
+        one_box(check, i, one, v)
+    proof = v["proof"]
+    seed, nonce = unhex(proof["mailbox_seed"]), unhex(proof["nonce"])
+    check.equal("mailbox", crypto.ed_public(seed), proof["mailbox"])
+    made = mailbox.auth(seed, bridge, nonce, proof["time"])
+    check.equal("proof", made[2], proof["signature"])
+    key = unhex(proof["mailbox"])
+    check.accepts(
+        "proved", True, lambda: mailbox.check_auth(key, bridge, nonce, proof["time"], made[2])
+    )
+    check.accepts(
+        "not proved",
+        False,
+        lambda: mailbox.check_auth(key, bridge, nonce, proof["time"] + 1, made[2]),
+    )
+    for one in v["frames"]:
+        again = frames.write_frame(*frames.read_frame(unhex(one["frame"])))
+        check.equal(f"frame {one['name']}", again, one["frame"])
+
+
+def signs_of_a_bridge(check, v, bridge):
+    objects = {}
+    for one in v["objects"]:
+        kind, body = one["type"], unhex(one["body"])
+        made = crypto.sign_object(kind, unhex(v["bridge_seed"]), body)
+        check.equal(f"{kind} signature", made[1], one["signature"])
+        check.equal(f"{kind} signed", encode(made), one["signed"])
+        objects[kind] = made
+    signed, said = mailbox.read_descriptor_text(v["descriptor_text"])
+    check.equal("descriptor", encode(signed), encode(objects["descriptor"]).hex())
+    check.equal("descriptor text", mailbox.descriptor_text(signed), v["descriptor_text"])
+    check.equal("descriptor again", encode(said), objects["descriptor"][0].hex())
+    keys = mailbox.read_keys(objects["forward-keys"], bridge)
+    check.equal("x", x_public(unhex(v["x_private"])), keys[3].hex())
+    check.equal("kem", crypto.kem_public(unhex(v["kem_seed"])), keys[4].hex())
+    held = mailbox.read_custody(objects["custody"], bridge, unhex(v["boxes"][0]["block"]))
+    check.equal("received", held[3] % 3600, 0)
+    queued = mailbox.read_queued(objects["queued"], bridge)
+    check.equal("queued", queued[1], v["boxes"][0]["fid"])
+
+
+def one_box(check, i, one, v):
+    def same(name, computed):
+        check.equal(f"box {i} {name}", computed, one[name])
+
+    keys_body = next(o["body"] for o in v["objects"] if o["type"] == "forward-keys")
+    keys = decode(unhex(keys_body))
+    ek, m = unhex(one["ek_private"]), unhex(one["encaps_m"])
+    same("ek", x_public(ek))
+    ct, ss = mlkem.encaps(keys[4], m)
+    same("ct", ct)
+    same("ss", ss)
+    dh = X(ek, keys[3])
+    same("dh", dh)
+    transcript = mailbox.transcript(x_public(ek), ct, keys)
+    same("transcript", transcript)
+    k_req, k_rep = mailbox.box_keys(dh, ss, transcript)
+    same("k_req", k_req)
+    same("k_rep", k_rep)
+    request = mailbox.deposit(unhex(one["block"]), one["ttl"])
+    same("request", request)
+    same("padded_to", mailbox.box_size(request))
+    around = mailbox.around(keys[1], x_public(ek), ct, one["until"])
+    same("around", around)
+    made = mailbox.seal_box(keys, request, one["until"], ek, m)
+    same("box", made.forward[4])
+    same("forward", encode(made.forward))
+    same("fid", made.fid)
+    same("seal_id", mailbox.seal_id(made.forward))
+    opened = mailbox.open_box(unhex(v["x_private"]), unhex(v["kem_seed"]), made.forward)
+    check.equal(f"box {i} opened", opened == (request, k_rep), True)
+    check.equal(f"box {i} asked", schema.read(schema.request, request)[2], one["ttl"])
+    nonce = unhex(one["reply_nonce"])
+    same("reply", mailbox.seal_reply(made.forward, k_rep, unhex(one["answer"]), nonce))
+    same("answer", encode(made.open_reply(unhex(one["reply"]))))
+    bent = dict(made.forward) | {5: one["until"] + 1}
+    keys_of = unhex(v["x_private"]), unhex(v["kem_seed"])
+    check.accepts(f"box {i} bent", False, lambda: mailbox.open_box(*keys_of, bent))
+
+
 FILES = {
     "derivations.json": derivations,
     "signed.json": signed,
@@ -387,6 +486,7 @@ FILES = {
     "handshake.json": handshakes,
     "ratchet.json": ratchets,
     "frames.json": frame_vectors,
+    "mailbox.json": mailboxes,
 }
 
 

@@ -4,6 +4,7 @@
 //! build of the executable; `E2E_FULL=1` runs the long forms.
 
 mod bot;
+mod bridge;
 mod compact;
 mod contacts;
 mod demo;
@@ -14,6 +15,7 @@ mod full_disk;
 mod garbage;
 mod history;
 mod kill;
+mod nat;
 mod once;
 mod power;
 mod requests;
