@@ -226,8 +226,12 @@ fn bring(world: &mut World, dice: &mut Dice, bridges: &Bridges) {
         return;
     };
     for who in 0..people {
-        let bridge = all[dice.index(all.len())];
-        world.use_bridge(who, bridge);
+        let first = dice.index(all.len());
+        world.use_bridge(who, all[first]);
+        // Whoever is known at one bridge alone is lost with it.
+        if bridges.dies {
+            world.use_bridge(who, all[(first + 1) % all.len()]);
+        }
     }
     world.act_after(SECOND_MS, Step::Shift { turn: 0, every_ms });
 }

@@ -169,6 +169,8 @@ pub fn deposit(
                     }
                     put_item(cx, no, device, seq, &item);
                     sealed(cx, no, device, &item)?;
+                    // It says what was true when it was sealed: what comes after it goes by itself.
+                    out.current.retain(|(_, queued)| *queued != seq);
                 }
                 Ready::Wait => {
                     settled = false;
