@@ -1,7 +1,7 @@
 //! Letters for a device that is away: each goes to every bridge at which the device keeps a
 //! mailbox, in a box that another bridge hands on where there is one.
 
-use super::boxes::{BoxRow, box_key, sealed};
+use super::boxes::{BoxRow, keep_box, sealed};
 use super::items::{Copy, Stands, drop_item, items, put_item, put_state};
 use super::press::{Press, Ready};
 use super::reach::{connected, is_online, starts};
@@ -12,7 +12,7 @@ use crate::crypto::hash::sha256;
 use crate::frame::Frame;
 use crate::id::{B32, DeviceId, Peer};
 use crate::identity::account::Signed;
-use crate::identity::contact::{self, ContactNo, DeviceRow, INVITER};
+use crate::identity::contact::{self, ContactNo, DeviceRow, INVITER, SessionRef};
 use crate::limits::{
     DEPOSIT_AFTER_MS, DEPOSITS_FLYING_MAX, FORWARD_DAY_SLACK_MS, FORWARD_KEEP_MS, FORWARD_LIFE_S,
     HELD_AGAIN_MS, WINDOW_LETTERS,
@@ -24,16 +24,20 @@ use crate::mailbox::forward::{Request, seal_to};
 use crate::mailbox::known;
 use crate::mailbox::talk::{Ask, Over};
 use crate::output::Output;
+use crate::session;
 use crate::store::{StoreError, Table};
-use crate::time::{MINUTE_MS, Millis, Secs, secs};
+use crate::time::{HOUR_MS, MINUTE_MS, Millis, Secs, secs};
 use crate::wire::codec::Blob;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// A box that was written to a connection and has had no word for this long is taken for lost.
 const FLYING_MS: Millis = MINUTE_MS;
+/// A receipt that one bridge has held for so long is done, whatever the others say.
+const RECEIPT_HELD_MS: Millis = HOUR_MS;
 /// A bridge is asked for another's keys again after this.
 const KEYS_AGAIN_MS: Millis = 10_000;
+
 /// How a box gets to a bridge.
 struct Course {
     to: B32,
@@ -133,6 +137,9 @@ pub fn deposit(
     if courses.is_empty() {
         return Ok(());
     }
+    let Some(under) = under(cx, &row)? else {
+        return Ok(());
+    };
     let oldest = items(cx, no, device, 0, 1)?;
     let last = oldest.first().map_or(0, |(seq, _)| *seq) + u64::from(WINDOW_LETTERS);
     let mut press = Press::new(&contact, &row, *device);
@@ -145,6 +152,11 @@ pub fn deposit(
             break;
         }
         let now = cx.at.now;
+        if item.is_receipt() && item.held_since(now) > RECEIPT_HELD_MS {
+            // Whoever misses it asks again; a bridge that is gone for good would keep it here.
+            drop_item(cx, no, device, &mut out, seq, &item);
+            continue;
+        }
         let missing: Vec<&Course> = courses
             .iter()
             .filter(|course| item.misses(&course.to, now))
@@ -153,10 +165,12 @@ pub fn deposit(
             match press.letter(cx, &mut item)? {
                 Ready::Frame(frame) => {
                     for course in missing {
-                        give(cx, (no, device, &row), (seq, &mut item), course, &frame)?;
+                        give(cx, (no, device, &under), (seq, &mut item), course, &frame)?;
                     }
                     put_item(cx, no, device, seq, &item);
                     sealed(cx, no, device, &item)?;
+                    // It says what was true when it was sealed: what comes after it goes by itself.
+                    out.current.retain(|(_, queued)| *queued != seq);
                 }
                 Ready::Wait => {
                     settled = false;
@@ -200,6 +214,14 @@ impl Item {
         })
     }
 
+    /// For how long some bridge has held it.
+    fn held_since(&self, now: Millis) -> Millis {
+        let held = self.copies.iter();
+        let held = held.filter(|copy| matches!(copy.stands, Stands::Held(_)));
+        let since = held.map(|copy| copy.at).min();
+        now.saturating_sub(since.unwrap_or(now))
+    }
+
     /// There was a word about its copy.
     pub(super) fn settled(&self, bridge: &B32) -> bool {
         let copy = self.copies.iter().find(|copy| copy.bridge == *bridge);
@@ -224,6 +246,29 @@ impl Item {
             }),
         }
     }
+}
+
+/// Under whose tags letters go: those of the session that they are sealed on, or of an earlier one
+/// as long as the other side has not answered on it, since it may not know of it.
+fn under(cx: &Cx<'_, '_, '_>, row: &DeviceRow) -> Result<Option<SessionRef>, StoreError> {
+    let answered = |session: &SessionRef| -> Result<bool, StoreError> {
+        let known = session::load(cx.tx, &session.id)?;
+        Ok(known.is_some_and(|known| known.first.is_none()))
+    };
+    let Some(sending) = row.sending() else {
+        return Ok(None);
+    };
+    let mut under = sending;
+    if !answered(sending)? {
+        let mut newest = None;
+        for session in &row.sessions {
+            if newest < Some(session.born) && answered(session)? {
+                newest = Some(session.born);
+                under = session;
+            }
+        }
+    }
+    Ok(Some(under.clone()))
 }
 
 /// How a box gets to a bridge right now; otherwise reaches for what is missing.
@@ -313,14 +358,13 @@ fn hop(cx: &Cx<'_, '_, '_>, theirs: &Descriptor) -> Result<Option<(BridgeRow, Pe
 /// Puts a letter's frame into an envelope, that into a box, and writes it.
 fn give(
     cx: &mut Cx<'_, '_, '_>,
-    (no, device, row): (ContactNo, &DeviceId, &DeviceRow),
+    (no, device, under): (ContactNo, &DeviceId, &SessionRef),
     (seq, item): (u64, &mut Item),
     course: &Course,
     frame: &[u8],
 ) -> Result<(), StoreError> {
     let now = cx.at.now;
-    let session = row.sending();
-    let Some(lane) = session.and_then(|session| client::outgoing(session, &course.to)) else {
+    let Some(lane) = client::outgoing(under, &course.to) else {
         return Ok(());
     };
     let Some(block) = lane.seal(day(now), frame, cx.at.rng) else {
@@ -349,8 +393,7 @@ fn give(
         block: hash,
         forget_at,
     };
-    cx.tx.put(box_key(&fid), &kept);
-    agenda::at(cx.tx, forget_at, &Job::ForgetBox { fid });
+    keep_box(cx, fid, &kept);
     item.stands(&course.to, now, Stands::Flying);
     let forward = Box::new(sealed.forward);
     let frame = match course.via {
