@@ -98,7 +98,7 @@ impl Global {
 /// What to do. The help text of each stands at its own arguments.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Up(cmd::up::Up),
+    Up(Box<cmd::up::Up>),
     Id(cmd::id::Id),
     Words(cmd::words::Words),
     Invite(cmd::invite::Invite),

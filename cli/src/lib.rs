@@ -89,7 +89,7 @@ async fn dispatch(args: Args, out: Out) -> Result<(), CliError> {
     }
     let home = args.global.home()?;
     match args.command {
-        Command::Up(up) => return cmd::up::run(up, home, &args.global, out).await,
+        Command::Up(up) => return cmd::up::run(*up, home, &args.global, out).await,
         Command::Bridge(bridge::Args {
             wish: bridge::Wish::Up(up),
         }) => return bridge::up(*up, &home, &args.global, out).await,

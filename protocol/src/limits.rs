@@ -285,6 +285,10 @@ pub const HELD_AGAIN_MS: Millis = 72 * HOUR_MS;
 pub const FULL_AGAIN_MS: Millis = HOUR_MS;
 /// Longest wait after a bridge had no room.
 pub const FULL_AGAIN_MS_MAX: Millis = 12 * HOUR_MS;
+/// An open mailbox is asked for what it holds this often, whatever its bridge says by itself.
+pub const BRIDGE_POLL_MS: Millis = HOUR_MS;
+/// A mailbox at which its device was not for so long begins anew.
+pub const MAILBOX_STALE_MS: Millis = 40 * DAY_MS;
 /// A bridge that was given up is still read this long.
 pub const LEAVING_MS: Millis = 35 * DAY_MS;
 
@@ -323,5 +327,7 @@ const _: () = {
     assert!(FORWARD_AHEAD_S + FORWARD_GRACE_S + DAY_S <= FORWARD_KEY_KEEP_S);
     assert!(FORWARD_KEY_KEEP_S < (OPENED_DAYS as Secs - 1) * DAY_S);
     assert!(TAG_DAYS_RENEW < TAG_DAYS_AHEAD);
+    assert!(MAILBOX_STALE_MS < MAILBOX_KEEP_S * SECOND_MS);
+    assert!(TAG_DAYS_AHEAD as Millis * DAY_MS < MAILBOX_STALE_MS);
     assert!(DESCRIPTOR_REFRESH_S < DESCRIPTOR_LIFE_S);
 };

@@ -61,6 +61,9 @@ impl World {
     pub(crate) fn check_outlived(&mut self, views: &[View], broken: &mut Vec<Broken>) {
         for (who, view) in views.iter().enumerate() {
             let person = &mut self.people[who];
+            if !person.is_on() {
+                continue;
+            }
             let unix = (EPOCH_MS + self.now).saturating_add_signed(person.run_ahead_ms);
             let own = person.told_ms.max(unix).saturating_sub(LATE_MS);
             for (other, message) in view

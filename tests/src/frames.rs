@@ -96,7 +96,13 @@ pub fn label(frame: &[u8]) -> String {
             let what = if kind == 2 { "init" } else { "letter" };
             format!("{what} {}/{}/{}", short(&key.sid), short(&key.dh), key.n)
         }
-        _ => format!("frame {kind}"),
+        _ => match (kind, frame) {
+            (7, [_, _, _, ask, ..]) => format!("ask {ask}"),
+            (8, [_, _, _, 2, of, why, ..]) => format!("result {of}:{why}"),
+            (8, [_, _, _, tell, ..]) => format!("tell {tell}"),
+            (9, [_, _, _, over, ..]) => format!("over {over}"),
+            _ => format!("frame {kind}"),
+        },
     }
 }
 

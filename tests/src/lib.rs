@@ -12,6 +12,7 @@
 
 pub mod address;
 pub mod bench;
+pub mod bridges;
 pub mod chart;
 pub mod check;
 pub mod cut;
@@ -20,6 +21,7 @@ pub mod engine;
 pub mod fade;
 pub mod frames;
 pub mod garbage;
+pub mod hosted;
 pub mod http;
 pub mod link;
 pub mod model;

@@ -120,6 +120,8 @@ pub struct Model {
     pub cleared: BTreeSet<(Who, Mid)>,
     /// Those of them that must be missing.
     pub erased: BTreeSet<(Who, Mid)>,
+    /// Bridges at which people keep mailboxes.
+    pub uses: BTreeMap<Who, BTreeSet<Who>>,
     /// Names that people gave to each other.
     pub named: BTreeMap<(Who, Who), String>,
 }
@@ -307,6 +309,12 @@ impl World {
                 watch.shown.retain(|key, _| !theirs(key));
                 self.model.arrived.retain(|key, _| !theirs(key));
                 self.model.named.remove(&(who, of));
+            }
+            (Command::AddBridge { .. }, Answer::Bridge { .. }, Some(bridge)) => {
+                self.model.uses.entry(who).or_default().insert(bridge);
+            }
+            (Command::RemoveBridge { .. }, Answer::Bridge { .. }, Some(bridge)) => {
+                self.model.uses.entry(who).or_default().remove(&bridge);
             }
             (Command::NameContact { new, .. }, Answer::Contact { .. }, Some(of)) => {
                 if wish.doubtful {

@@ -112,6 +112,8 @@ pub struct Person {
     pub crash_at: Option<(u64, CrashPoint)>,
     /// The disk has no room; applying fails until this is lifted.
     pub disk_full: bool,
+    /// Not started whatever happens, until it comes back.
+    pub away: bool,
     /// An older copy of the disk.
     pub yesterday: Option<(Millis, MemoryStore)>,
     /// Frames handled lately.
@@ -144,6 +146,7 @@ impl Person {
             commits: 0,
             crash_at: None,
             disk_full: false,
+            away: false,
             yesterday: None,
             recent: VecDeque::new(),
         }

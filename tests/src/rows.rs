@@ -80,6 +80,7 @@ pub fn most(table: Table, load: Load) -> u64 {
 impl World {
     /// Every table of somebody's home is within its bounds.
     pub fn check_rows(&mut self, who: Who) {
+        self.check_counts(who);
         let model = &self.model;
         let said: u64 = model.said_of.values().map(|n| u64::from(*n)).sum();
         let person = &self.people[who];

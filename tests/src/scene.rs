@@ -1,10 +1,9 @@
 //! Scripted scenes: a few people, one thing after the other.
 
-use crate::person::{Then, Who};
+use crate::person::Who;
 use crate::step::Step;
 use crate::world::{Config, World};
 use waxwing_protocol::id::Mid;
-use waxwing_protocol::input::Command;
 use waxwing_protocol::output::{Answer, Refusal};
 use waxwing_protocol::query::BridgeState;
 use waxwing_protocol::time::{HOUR_MS, Millis, SECOND_MS};
@@ -65,13 +64,7 @@ impl World {
     /// Somebody keeps a mailbox at a bridge from now on; waits until it is open and its contacts
     /// had the time to hear of it.
     pub fn use_bridge(&mut self, who: Who, bridge: Who) {
-        let Some(descriptor) = self.descriptor(bridge) else {
-            return;
-        };
-        let ticket = self.command(who, Command::AddBridge { descriptor }, None, Then::Nothing);
-        self.run_until(PATIENCE_MS, |world| {
-            world.people[who].answers.contains_key(&ticket)
-        });
+        self.ask_for(who, Step::UseBridge { by: who, bridge });
         self.run_until(PATIENCE_MS, |world| {
             let views = waxwing_protocol::query::bridges(&world.people[who].store);
             views.is_ok_and(|views| {

@@ -5,7 +5,7 @@ use crate::link::LinkConfig;
 use crate::person::Power;
 use crate::report::Failure;
 use crate::world::World;
-use waxwing_protocol::time::{HOUR_MS, MINUTE_MS, Millis, SECOND_MS};
+use waxwing_protocol::time::{DAY_MS, HOUR_MS, MINUTE_MS, Millis, SECOND_MS};
 
 /// Time that a world without rolled-back disks is given: the slowest retry is hourly, and one
 /// thing may have to wait for another.
@@ -13,6 +13,9 @@ pub const SETTLE_MS: Millis = 4 * HOUR_MS;
 /// Time that a world with rolled-back disks is given: a repair takes hours to be seen as needed,
 /// and only one a day is made.
 pub const SETTLE_ROLLED_MS: Millis = 80 * HOUR_MS;
+/// Time that a world with bridges is given: a letter goes again to a bridge that holds it after three
+/// days, and to one that was full after up to half a day.
+pub const SETTLE_BRIDGES_MS: Millis = 10 * DAY_MS;
 /// After everything is in place, so long nothing more may happen.
 const AFTERMATH_MS: Millis = 2 * HOUR_MS;
 /// First and longest pause between two looks.
@@ -47,7 +50,12 @@ impl World {
     /// What was found: during the run, or still broken at the end.
     pub fn settle(&mut self) -> Result<(), Box<Failure>> {
         let rolled = !self.model.rolled.is_empty();
-        let span = if rolled { SETTLE_ROLLED_MS } else { SETTLE_MS };
+        let bridges = (0..self.people.len()).any(|who| self.is_bridge(who));
+        let span = match (bridges, rolled) {
+            (true, _) => SETTLE_BRIDGES_MS,
+            (false, true) => SETTLE_ROLLED_MS,
+            (false, false) => SETTLE_MS,
+        };
         self.settle_within(span)
     }
 

@@ -18,7 +18,7 @@ impl World {
     /// Starts a node that is off; gives every unanswered command again, under its key.
     pub fn start(&mut self, who: Who) {
         let person = &mut self.people[who];
-        if person.power != Power::Off {
+        if person.power != Power::Off || person.away {
             return;
         }
         person.power = Power::On;
@@ -161,8 +161,8 @@ impl World {
     }
 
     fn commit(&mut self, who: Who, batch: Batch, mut outputs: Vec<Output>, frames: Vec<Vec<u8>>) {
+        self.people[who].commits += 1;
         let person = &mut self.people[who];
-        person.commits += 1;
         let point = match person.crash_at {
             Some((commit, point)) if commit <= person.commits => {
                 person.crash_at = None;
@@ -175,6 +175,8 @@ impl World {
             self.note(who, "loses power before its commit", &[]);
             return self.crash(who);
         }
+        self.watch_batch(who, &batch);
+        let person = &mut self.people[who];
         if let Err(error) = person.store.apply(batch) {
             self.violation("store_error", who, format!("a commit failed: {error}"));
             return self.crash(who);

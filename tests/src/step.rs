@@ -189,6 +189,37 @@ pub enum Step {
         /// Whose.
         who: Who,
     },
+    /// Keep a mailbox at a bridge.
+    UseBridge {
+        /// Who does.
+        by: Who,
+        /// At which.
+        bridge: Who,
+    },
+    /// Give up the mailbox at a bridge.
+    LeaveBridge {
+        /// Who does.
+        by: Who,
+        /// At which.
+        bridge: Who,
+    },
+    /// Stop, and start again only to return.
+    Leave {
+        /// Who.
+        who: Who,
+    },
+    /// Start after having left.
+    Return {
+        /// Who.
+        who: Who,
+    },
+    /// From now on people come one after the other, and never meet.
+    Shift {
+        /// Whose turn it is.
+        turn: usize,
+        /// How long a turn is.
+        every_ms: Millis,
+    },
     /// Nonsense arrives, as if from somebody.
     Garbage {
         /// At whom.
@@ -284,6 +315,11 @@ impl World {
                 let name = self.petname(by, whom)?;
                 Some(self.command(by, Command::Remove { name }, Some(whom), Then::Nothing))
             }
+            Step::UseBridge { .. }
+            | Step::LeaveBridge { .. }
+            | Step::Leave { .. }
+            | Step::Return { .. }
+            | Step::Shift { .. } => self.act_on_bridge(&step),
             machine => {
                 self.act_on_machine(machine);
                 None

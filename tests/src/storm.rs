@@ -1,5 +1,6 @@
 //! Random steps for a handful of people: whatever the seed draws.
 
+use crate::bridges::BRIDGES;
 use crate::dice::{Dice, Purpose};
 use crate::engine::Engine;
 use crate::person::{CrashPoint, Who};
@@ -18,6 +19,12 @@ const EMOJI: [&str; 4] = ["👍", "❤", "😀", ""];
 const TIMERS_S: [u64; 4] = [0, 30, 600, 86_400];
 /// A clock is at most so wrong.
 const CLOCK_WRONG_MS: u64 = 10 * MINUTE_MS;
+/// Room for a few of the largest blocks: such a bridge fills up.
+const SMALL_QUOTA: u64 = 300 * 1024;
+/// Chance that a step is one of the bridges'.
+const BRIDGE_STEPS: f64 = 0.2;
+/// Bridges that one person uses.
+const USED: usize = 2;
 /// Bounds are counted once in so many steps: it means walking through every row.
 const ROWS_EVERY: u32 = 16;
 
@@ -40,6 +47,23 @@ pub struct Storm {
     pub garbage: bool,
     /// People decline and block each other.
     pub quarrels: bool,
+    /// Bridges, if there are any.
+    pub bridges: Option<Bridges>,
+}
+
+/// What kind of bridges a storm has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bridges {
+    /// How many, two or three.
+    pub count: usize,
+    /// Nobody ever meets anybody: each is there for so long, one after the other.
+    pub offline_ms: Option<Millis>,
+    /// One of them stops for good.
+    pub dies: bool,
+    /// People give mailboxes up; never where a bridge dies.
+    pub leaves: bool,
+    /// Bytes that one of them may hold.
+    pub quota_bytes: u64,
 }
 
 impl Storm {
@@ -71,6 +95,34 @@ impl Storm {
             rollback,
             garbage,
             quarrels,
+            bridges: None,
+        }
+    }
+
+    /// As [`Storm::drawn`], with bridges.
+    pub fn bridged(seed: u64) -> Self {
+        let mut dice = Dice::new(seed, Purpose::Script, 2, 0);
+        let drawn = Self::drawn(seed);
+        let count = 2 + dice.index(2);
+        let offline = dice.chance(0.5);
+        let turn_ms = dice.between((2 * MINUTE_MS, 8 * MINUTE_MS));
+        let (dies, leaves, small) = (dice.chance(0.4), dice.chance(0.5), dice.chance(0.4));
+        Self {
+            people: if offline {
+                2 + drawn.people % 2
+            } else {
+                drawn.people
+            },
+            rollback: drawn.rollback && !offline,
+            quarrels: drawn.quarrels && !offline,
+            bridges: Some(Bridges {
+                count,
+                offline_ms: offline.then_some(turn_ms),
+                dies,
+                leaves: leaves && !dies,
+                quota_bytes: if small { SMALL_QUOTA } else { 1 << 30 },
+            }),
+            ..drawn
         }
     }
 }
@@ -109,11 +161,21 @@ pub fn run_loud(
     world.replay = format!("SEED={seed} LOUD=1 cargo test -p waxwing-tests --test all storm");
     world.populate(&NAMES[..storm.people.min(NAMES.len())]);
     befriend(&mut world);
+    let mut bridge_dice = Dice::new(seed, Purpose::Script, 3, 0);
+    if let Some(bridges) = storm.bridges {
+        bring(&mut world, &mut bridge_dice, &bridges);
+    }
     world.config = storm.config;
     let mut dice = Dice::new(seed, Purpose::Script, 0, 0);
     for step in 0..storm.steps {
         let pause = dice.between(storm.pause_ms);
         world.run_for(pause);
+        if let Some(bridges) = storm.bridges
+            && bridge_dice.chance(BRIDGE_STEPS)
+            && let Some(next) = draw_bridge(&mut world, &mut bridge_dice, &storm, &bridges)
+        {
+            world.act(next);
+        }
         let next = draw(&mut world, &mut dice, &storm, step);
         world.act(next);
         if step % ROWS_EVERY == 0 {
@@ -121,6 +183,7 @@ pub fn run_loud(
         }
         world.verdict()?;
     }
+    world.mend_bridges();
     world.settle()?;
     let (hash, events) = (world.trace.hash(), world.trace.events());
     Ok(Calm {
@@ -151,8 +214,89 @@ fn befriend(world: &mut World) {
     }
 }
 
-fn draw(world: &mut World, dice: &mut Dice, storm: &Storm, step: u32) -> Step {
+/// Bridges join. Where nobody meets anybody, each has a bridge before that begins.
+fn bring(world: &mut World, dice: &mut Dice, bridges: &Bridges) {
     let people = world.people.len();
+    let all = world.bridges(&BRIDGES[..bridges.count.min(BRIDGES.len())]);
+    let small = dice.index(all.len());
+    if let Some(settings) = &mut world.people[all[small]].settings.bridge {
+        settings.quota_bytes = bridges.quota_bytes;
+    }
+    let Some(every_ms) = bridges.offline_ms else {
+        return;
+    };
+    for who in 0..people {
+        let first = dice.index(all.len());
+        world.use_bridge(who, all[first]);
+        // Whoever is known at one bridge alone is lost with it.
+        if bridges.dies {
+            world.use_bridge(who, all[(first + 1) % all.len()]);
+        }
+    }
+    world.act_after(SECOND_MS, Step::Shift { turn: 0, every_ms });
+}
+
+/// A step of bridges; whatever makes no sense does nothing.
+fn draw_bridge(
+    world: &mut World,
+    dice: &mut Dice,
+    storm: &Storm,
+    bridges: &Bridges,
+) -> Option<Step> {
+    let all: Vec<Who> = (storm.people..world.people.len()).collect();
+    let (by, bridge) = (dice.index(storm.people), all[dice.index(all.len())]);
+    let (kind, output) = (dice.below(100), dice.index(6));
+    let ahead = i64::try_from(dice.below(2 * CLOCK_WRONG_MS)).unwrap_or(0);
+    let away_ms = dice.between((0, 3 * MINUTE_MS));
+    let mut sides: Vec<Vec<Who>> = all.iter().map(|bridge| vec![*bridge]).collect();
+    for who in 0..storm.people {
+        let side = dice.index(sides.len());
+        sides[side].push(who);
+    }
+    let crash = |point| Some(Step::Crash { who: bridge, point });
+    match kind {
+        0..30 => {
+            let uses = world.model.uses.get(&by);
+            let few = uses.is_none_or(|uses| uses.len() < USED);
+            few.then_some(Step::UseBridge { by, bridge })
+        }
+        30..36 if bridges.leaves => Some(Step::LeaveBridge { by, bridge }),
+        _ if !storm.trouble => None,
+        36..42 => crash(CrashPoint::Before),
+        42..48 => crash(CrashPoint::After),
+        48..54 => crash(CrashPoint::Within(output)),
+        54..62 => Some(Step::Restart {
+            who: bridge,
+            away_ms,
+        }),
+        62..68 => Some(Step::SetClock {
+            who: bridge,
+            ahead_ms: ahead - i64::try_from(CLOCK_WRONG_MS).unwrap_or(0),
+        }),
+        68..76 => Some(Step::Partition { sides }),
+        76..84 => Some(Step::Heal),
+        84..88 => Some(Step::FillDisk { who: bridge }),
+        88..92 if storm.garbage => Some(Step::Garbage {
+            to: bridge,
+            from: by,
+        }),
+        92..96 if storm.garbage => Some(Step::Garbage {
+            to: by,
+            from: bridge,
+        }),
+        96..100 if bridges.dies => {
+            let standing = world.standing_bridges();
+            // At most one, and never the only one that somebody has.
+            let first = standing.len() == bridges.count;
+            first.then_some(Step::Leave { who: bridge })
+        }
+        _ => None,
+    }
+}
+
+fn draw(world: &mut World, dice: &mut Dice, storm: &Storm, step: u32) -> Step {
+    let people = storm.people;
+    let apart = storm.bridges.is_some_and(|b| b.offline_ms.is_some());
     let by = dice.index(people);
     let other = (by + 1 + dice.index(people - 1)) % people;
     let say = Step::Send {
@@ -169,7 +313,7 @@ fn draw(world: &mut World, dice: &mut Dice, storm: &Storm, step: u32) -> Step {
     );
     match kind {
         0..44 => say,
-        44..47 if !storm.rollback => Step::Disappear {
+        44..47 if !storm.rollback && !apart => Step::Disappear {
             by,
             with: other,
             secs: TIMERS_S[emoji],
@@ -202,7 +346,7 @@ fn draw(world: &mut World, dice: &mut Dice, storm: &Storm, step: u32) -> Step {
             Some(of) => Step::Delete { by, of },
             None => say,
         },
-        66..69 => Step::Invite {
+        66..69 if !apart => Step::Invite {
             by,
             guest: other,
             uses: if pick % 2 == 0 { 1 } else { 3 },
@@ -214,7 +358,7 @@ fn draw(world: &mut World, dice: &mut Dice, storm: &Storm, step: u32) -> Step {
             to: by,
             from: other,
         },
-        77..96 if storm.trouble => trouble(world, dice, by, other, pick),
+        77..96 if storm.trouble => trouble(people, dice, by, other, pick),
         96..100 if storm.rollback => match world.people[by].yesterday {
             Some(_) => Step::Restore { who: by },
             None => Step::Backup { who: by },
@@ -223,8 +367,7 @@ fn draw(world: &mut World, dice: &mut Dice, storm: &Storm, step: u32) -> Step {
     }
 }
 
-fn trouble(world: &World, dice: &mut Dice, who: Who, other: Who, pick: u64) -> Step {
-    let people = world.people.len();
+fn trouble(people: usize, dice: &mut Dice, who: Who, other: Who, pick: u64) -> Step {
     let span_ms = dice.between((0, 3 * MINUTE_MS));
     match pick % 22 {
         0..3 => Step::Crash {

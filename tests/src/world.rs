@@ -3,7 +3,7 @@
 use crate::dice::{Dice, Purpose};
 use crate::engine::{Engine, Real};
 use crate::frames::KeyBook;
-
+use crate::hosted::Hosted;
 use crate::link::LinkConfig;
 use crate::model::Model;
 use crate::person::{Person, Then, Who};
@@ -13,7 +13,6 @@ use crate::watch::Watch;
 use std::collections::{BTreeMap, BTreeSet};
 use waxwing_protocol::id::Peer;
 use waxwing_protocol::input::{BridgeSettings, Command, DialError, Input};
-
 use waxwing_protocol::store::{Read, StoreError};
 use waxwing_protocol::time::Millis;
 
@@ -145,6 +144,10 @@ pub struct World {
     pub(crate) next_ticket: u64,
     /// Groups of nothing but a wake in the current virtual second, per person.
     pub(crate) busy: BTreeMap<Who, (Millis, u32)>,
+    /// What bridges hold.
+    pub(crate) hosted: Hosted,
+    /// People come and go in turns.
+    pub(crate) shifts: bool,
 }
 
 impl World {
@@ -180,14 +183,14 @@ impl World {
             lively: 0,
             next_ticket: 1,
             busy: BTreeMap::new(),
+            hosted: Hosted::default(),
+            shifts: false,
         }
     }
 
     /// Adds a person, starts the node and asks for an account.
     pub fn add_person(&mut self, name: &str) -> Who {
-        let who = self.people.len();
-        self.people.push(Person::new(self.seed, who, name));
-        self.start(who);
+        let who = self.newcomer(name, None);
         self.command(
             who,
             Command::Create {
@@ -199,23 +202,13 @@ impl World {
         who
     }
 
-    /// Adds a bridge with all its roles, in a country, run by whoever it is named after.
-    pub fn add_bridge(&mut self, name: &str, country: &str) -> Who {
+    /// A node that starts for the first time.
+    pub(crate) fn newcomer(&mut self, name: &str, bridge: Option<BridgeSettings>) -> Who {
         let who = self.people.len();
-        let mut bridge = Person::new(self.seed, who, name);
-        bridge.settings.bridge = Some(BridgeSettings {
-            country: country.to_owned(),
-            operator: name.to_owned(),
-            mailbox: true,
-            forward: true,
-            relay: false,
-            public: Vec::new(),
-            quota_bytes: 1 << 30,
-        });
-        self.people.push(bridge);
+        let mut person = Person::new(self.seed, who, name);
+        person.settings.bridge = bridge;
+        self.people.push(person);
         self.start(who);
-        let name = name.to_owned();
-        self.command(who, Command::Create { name }, None, Then::Nothing);
         who
     }
 

@@ -68,7 +68,6 @@ quota = \"1GB\"
     assert_eq!(config.listen.len(), 2);
     assert_eq!(config.relays, [RELAY]);
     assert!(!config.upnp);
-    assert_eq!(config.roles.names(), ["relay"]);
     assert_eq!(config.api.port(), 4712);
     assert!(!config.settings.read_receipts);
     assert_eq!(config.disk_free_min_bytes, 1 << 30);

@@ -10,8 +10,8 @@ use crate::frame::Frame;
 use crate::id::{B32, DeviceId, Peer, SessionId};
 use crate::identity::contact::{self, ContactNo, ContactState};
 use crate::limits::{
-    ACK_IDS_MAX, ADVANCE_AFTER_MS, BRIDGES_MAX, CONTACTS_STEP, FETCH_BLOCKS_MAX, LEAVING_MS,
-    RETRY_MS, TAG_DAYS_RENEW,
+    ACK_IDS_MAX, ADVANCE_AFTER_MS, BRIDGE_POLL_MS, BRIDGES_MAX, CONTACTS_STEP, FETCH_BLOCKS_MAX,
+    LEAVING_MS, MAILBOX_STALE_MS, RETRY_MS, TAG_DAYS_RENEW,
 };
 use crate::mailbox::block::{Block, day};
 use crate::mailbox::client::{self, BridgeRow, LaneOf, Live, Stage};
@@ -82,6 +82,9 @@ pub(super) fn add(cx: &mut Cx<'_, '_, '_>, text: &str) -> Outcome<Answer> {
             let mut row = row.clone();
             row.leaving = None;
             client::put(cx.tx, &row);
+            // What is registered there still is: nothing else would say that it is read again.
+            client::changed(cx.tx, cx.at.now)?;
+            super::upkeep::tell(cx, kind::BRIDGES, 0)?;
             row
         }
         None => client::add(cx.tx, said.bridge, cx.at.rng)?,
@@ -125,6 +128,7 @@ pub(super) fn remove(cx: &mut Cx<'_, '_, '_>, which: &str) -> Outcome<Answer> {
     }
     row.leaving = Some(cx.at.now);
     client::put(cx.tx, &row);
+    client::changed(cx.tx, cx.at.now)?;
     super::upkeep::tell(cx, kind::BRIDGES, 0)?;
     let said = known::descriptor(cx.tx, &row.bridge)?;
     let (operator, country) = said.map_or_else(Default::default, |d| (d.name, d.country));
@@ -245,14 +249,18 @@ pub(super) fn start(cx: &mut Cx<'_, '_, '_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// A bridge that was given up is not read any more.
+fn has_left(row: &BridgeRow, now: Millis) -> bool {
+    row.leaving
+        .is_some_and(|at| now.saturating_sub(at) > LEAVING_MS)
+}
+
 /// Daily: tags are registered further ahead, those of long ago forgotten.
 pub(super) fn upkeep(cx: &mut Cx<'_, '_, '_>) -> Result<(), StoreError> {
-    for row in client::list(cx.tx)? {
-        if row
-            .leaving
-            .is_some_and(|at| cx.at.now.saturating_sub(at) > LEAVING_MS)
-        {
-            client::forget(cx.tx, &row);
+    for mut row in client::list(cx.tx)? {
+        if has_left(&row, cx.at.now) {
+            look_at(cx, &mut row, cx.at.now);
+            client::put(cx.tx, &row);
             continue;
         }
         client::sweep_tags(cx.tx, &row.bridge, cx.at.now)?;
@@ -302,6 +310,13 @@ pub(super) fn attend(cx: &mut Cx<'_, '_, '_>, no: u32, set: Millis) -> Result<()
         return Ok(());
     };
     row.attend_at = None;
+    if has_left(&row, cx.at.now) {
+        if client::forget_more(cx.tx, &row, cx.at.now)? {
+            look_at(cx, &mut row, cx.at.now);
+            client::put(cx.tx, &row);
+        }
+        return Ok(());
+    }
     let Some(peer) = peer_of(cx, &row.bridge)? else {
         client::put(cx.tx, &row);
         return Ok(());
@@ -315,13 +330,33 @@ pub(super) fn attend(cx: &mut Cx<'_, '_, '_>, no: u32, set: Millis) -> Result<()
     if row.live.stage != Stage::Open {
         return hello(cx, row);
     }
-    // What waited for others is asked for again.
+    // What waited for others is asked for again, and so is whatever had no answer.
     if let Some(first) = row.back.first().copied() {
         row.after = first.saturating_sub(1);
         row.back.clear();
-        row.live.more = true;
     }
+    row.live.fetching = false;
+    row.live.more = true;
+    row.live.batch.clear();
+    look_at(cx, &mut row, cx.at.now + BRIDGE_POLL_MS);
     advance(cx, row)
+}
+
+/// Nobody came to the mailbox for so long that the bridge has erased it, or is about to.
+fn forgotten(row: &BridgeRow, now: Millis) -> bool {
+    let seen = row.last_seen.unwrap_or(now);
+    now.saturating_sub(seen) > MAILBOX_STALE_MS
+}
+
+/// A mailbox that was made again: its numbers begin anew. All that was registered has run out.
+fn begin_anew(cx: &mut Cx<'_, '_, '_>, row: &mut BridgeRow) {
+    row.after = 0;
+    row.back.clear();
+    let job = Job::Lanes {
+        bridge: row.no,
+        from: 0,
+    };
+    agenda::at(cx.tx, cx.at.now, &job);
 }
 
 /// A connection to a peer came, or was replaced.
@@ -405,14 +440,15 @@ fn trouble(row: &mut BridgeRow, text: &str) {
 fn result(cx: &mut Cx<'_, '_, '_>, mut row: BridgeRow, of: u8, why: Why) -> Result<(), StoreError> {
     match (of, why) {
         (ask::AUTH, Why::Ok) => {
+            if forgotten(&row, cx.at.now) {
+                begin_anew(cx, &mut row);
+            }
             row.live.stage = Stage::Open;
             row.live.more = true;
             row.last_seen = Some(cx.at.now);
             row.tries = 0;
             row.trouble = None;
-            if let Some(set) = row.attend_at.take() {
-                agenda::cancel(cx.tx, set, &Job::Bridge { bridge: row.no });
-            }
+            look_at(cx, &mut row, cx.at.now + BRIDGE_POLL_MS);
             let bridge = row.bridge;
             advance(cx, row)?;
             outbox::bridge_ready(cx, &bridge)
@@ -462,6 +498,7 @@ pub(super) fn tell_bridges(cx: &mut Cx<'_, '_, '_>, no: ContactNo) -> Result<(),
     if client::list(cx.tx)?.is_empty() {
         return Ok(());
     }
+    client::changed(cx.tx, cx.at.now)?;
     let contact = contact::get(cx.tx, no)?;
     match contact.filter(|contact| contact.state == ContactState::Connected) {
         Some(contact) => outbox::enqueue_current(cx, &contact, kind::BRIDGES),
@@ -530,9 +567,10 @@ fn collect(
     done.truncate(ACK_IDS_MAX);
     row.live.fetching = false;
     row.live.more |= more;
-    if !row.back.is_empty() && row.attend_at.is_none() {
-        let at = cx.at.now + ADVANCE_AFTER_MS + 1;
-        look_at(cx, &mut row, at);
+    row.last_seen = Some(cx.at.now);
+    let soon = cx.at.now + ADVANCE_AFTER_MS + 1;
+    if !row.back.is_empty() && row.attend_at.is_none_or(|set| set > soon) {
+        look_at(cx, &mut row, soon);
     }
     client::put(cx.tx, &row);
     ask_it(cx, &row, Ask::Ack(upto, done))?;

@@ -13,6 +13,7 @@ use crate::identity::account::address;
 use crate::identity::contact::{self, Clearing, ContactNo, ContactRow, INVITER, Packed};
 use crate::identity::device::account_key;
 use crate::identity::list::{AccountRow, DeviceList};
+use crate::mailbox::client;
 use crate::outbox::{self, Cx};
 use crate::output::Answer;
 use crate::session::{self, skipped};
@@ -80,20 +81,22 @@ pub(super) fn remove(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
         }
         for session in &row.sessions {
             session::erase(cx.tx, session);
+            client::forget_lanes(cx.tx, session, cx.at.now)?;
             let job = Job::ForgetSession {
                 session: session.id,
                 from: None,
             };
             agenda::at(cx.tx, cx.at.now, &job);
         }
-        contact::drop_device(cx.tx, no, device);
         outbox::close(cx, no, device)?;
+        contact::drop_device(cx.tx, no, device);
     }
     if let Some(until) = contact.muted.and_then(|muted| muted.until) {
         agenda::cancel(cx.tx, until, &Job::Unmute { no });
     }
     draft::forget(cx.tx, &mut contact);
     contact::held::forget(cx.tx, &mut contact);
+    client::forget_due(cx.tx, no)?;
     contact::remove(cx.tx, &contact)?;
     cx.tx.delete(account_key(&contact.account));
     outbox::forget_dials(cx.tx, no);

@@ -364,9 +364,7 @@ fn take_in(
             Ok(())
         }
         Body::Lists(lists) => take_lists(cx, contact, &lists),
-        Body::Bridges(bridges) => {
-            client::take_theirs(cx.tx, contact.no, device, &bridges.descriptors)
-        }
+        Body::Bridges(bridges) => client::take_theirs(cx.tx, contact.no, device, &bridges),
         Body::PeerIds(ids) => match way {
             Some(Way::Link(from)) => bind(cx, &contact, device, from, &ids),
             Some(Way::Mail(..)) | None => bind_held(cx, &contact, device, &ids),

@@ -15,6 +15,7 @@ use crate::limits::{
     CONTACTS_STEP, INVITE_KEEP_S, LIST_REFRESH_S, PREKEY_ROTATE_S, SEEN_KEEP_MS, SESSION_KEEP_MS,
     SWEEP_ROWS,
 };
+use crate::mailbox::client;
 use crate::outbox::{self, Cx};
 use crate::session::{self, InitSeenRow, SeenRow, skipped};
 use crate::store::{Key, Read, ReadExt, Span, StoreError, Table};
@@ -233,6 +234,7 @@ pub(super) fn sweep(cx: &mut Cx<'_, '_, '_>, from: ContactNo) -> Result<(), Stor
             };
             for session in row.sessions.iter().filter(|s| old(s)) {
                 session::erase(cx.tx, session);
+                client::forget_lanes(cx.tx, session, now)?;
                 let job = Job::ForgetSession {
                     session: session.id,
                     from: None,

@@ -238,6 +238,10 @@ pub struct Bridges {
     /// Descriptors, at most [`CONTACT_BRIDGES_MAX`].
     #[n(1)]
     pub descriptors: Vec<Signed>,
+    /// Greater than in whatever the device said of its bridges before: letters may come in another
+    /// order than they were sealed.
+    #[n(2)]
+    pub said: u64,
 }
 
 /// A map without fields.

@@ -6,8 +6,8 @@ use super::descriptor::Descriptor;
 use super::known;
 use crate::crypto::hash::hash16;
 use crate::crypto::sign::SignKey;
+use crate::feed::body::Bridges;
 use crate::id::{B32, DeviceId, Fixed, SessionId, Tag};
-use crate::identity::account::Signed;
 use crate::identity::contact::{self, ContactNo, ContactState, SessionRef, device_scope};
 use crate::limits::{
     BRIDGES_MAX, CONTACT_BRIDGES_MAX, SWEEP_ROWS, TAG_BATCH, TAG_DAYS_AHEAD, TAG_DAYS_BACK,
@@ -26,6 +26,11 @@ const LANE_DAYS: usize = (TAG_DAYS_BACK + TAG_DAYS_AHEAD + 1) as usize;
 const BATCH_LANES: usize = TAG_BATCH / LANE_DAYS;
 /// The newest days first: most letters are of today.
 const LOOK_AHEAD: u32 = 2;
+
+/// Days that are swept: a node that was off for longer leaves some rows behind.
+const DAYS_SWEPT: u32 = 100;
+/// Lanes to be registered that are looked at when a contact is removed.
+const DUE_LOOKED_AT: usize = 16 * SWEEP_ROWS;
 
 /// How far a bridge has let us in over the connection that is there now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode)]
@@ -177,11 +182,6 @@ pub fn put(tx: &mut Tx<'_>, row: &BridgeRow) {
     tx.put(bridge_key(row.no), row);
 }
 
-/// Forgets one.
-pub fn forget(tx: &mut Tx<'_>, row: &BridgeRow) {
-    tx.delete(bridge_key(row.no));
-}
-
 /// Adds a bridge.
 ///
 /// # Errors
@@ -289,9 +289,11 @@ pub fn batch(
             let ours = session
                 .filter(|_| wanted)
                 .and_then(|s| incoming(s, &bridge));
+            // Days of long ago are left out: a batch holds so many days of each lane.
+            let oldest = today.saturating_sub(TAG_DAYS_BACK);
             let from = match registered(tx, &bridge, &lane.session)? {
-                Some(until) => until + 1,
-                None => today.saturating_sub(TAG_DAYS_BACK),
+                Some(until) => oldest.max(until + 1),
+                None => oldest,
             };
             let Some(incoming) = ours.filter(|_| from <= last) else {
                 tx.delete(due_key(&bridge, place));
@@ -327,8 +329,11 @@ pub fn batch(
 pub fn batch_done(tx: &mut Tx<'_>, row: &mut BridgeRow) -> Result<Vec<LaneOf>, StoreError> {
     let mut lanes = Vec::new();
     for (place, session, until) in core::mem::take(&mut row.live.batch) {
-        tx.put(lane_key(&row.bridge, &session), &until);
-        lanes.extend(tx.take::<LaneOf>(due_key(&row.bridge, place))?);
+        // It is gone if the contact was removed meanwhile.
+        if let Some(lane) = tx.take::<LaneOf>(due_key(&row.bridge, place))? {
+            tx.put(lane_key(&row.bridge, &session), &until);
+            lanes.push(lane);
+        }
     }
     Ok(lanes)
 }
@@ -360,7 +365,7 @@ pub fn lane_of(
 /// [`StoreError`] if the disk fails.
 pub fn sweep_tags(tx: &mut Tx<'_>, bridge: &B32, now: Millis) -> Result<bool, StoreError> {
     let oldest = day(now).saturating_sub(TAG_DAYS_READ);
-    for back in 1..=8 {
+    for back in 1..=DAYS_SWEPT {
         let scope = tag_scope(bridge, oldest.saturating_sub(back));
         let rows = tx.scan_keys(Table::TagIn, &scope, SWEEP_ROWS)?;
         let more = rows.len() == SWEEP_ROWS;
@@ -374,13 +379,83 @@ pub fn sweep_tags(tx: &mut Tx<'_>, bridge: &B32, now: Millis) -> Result<bool, St
     Ok(false)
 }
 
-/// A session is gone: its lane at a bridge is not to be renewed.
-pub fn forget_lane(tx: &mut Tx<'_>, bridge: &B32, session: &SessionId) {
-    tx.delete(lane_key(bridge, session));
+/// A session is gone: nothing comes under its tags any more, and they are not renewed.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn forget_lanes(tx: &mut Tx<'_>, session: &SessionRef, now: Millis) -> Result<(), StoreError> {
+    let today = day(now);
+    for BridgeRow { bridge, .. } in list(tx)? {
+        tx.delete(lane_key(&bridge, &session.id));
+        let Some(lane) = incoming(session, &bridge) else {
+            continue;
+        };
+        let oldest = today.saturating_sub(TAG_DAYS_READ + 1);
+        for day in oldest..=today.saturating_add(TAG_DAYS_AHEAD + 1) {
+            tx.delete(tag_key(&bridge, day, &lane.tag(day)));
+        }
+    }
+    Ok(())
+}
+
+/// A contact was removed: none of its lanes is to be registered.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn forget_due(tx: &mut Tx<'_>, no: ContactNo) -> Result<(), StoreError> {
+    for row in list(tx)? {
+        // What lies further back goes when the bridge is told of what lies before it.
+        let span = Span::all(Table::LaneDue, row.bridge.0, DUE_LOOKED_AT);
+        for (suffix, lane) in tx.rows::<LaneOf>(&span)? {
+            if lane.no == no {
+                tx.delete(Key::new(Table::LaneDue, row.bridge.0, suffix));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Erases more of what is kept of a bridge that was given up long ago, and in the end the bridge;
+/// says whether there is more.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn forget_more(tx: &mut Tx<'_>, row: &BridgeRow, now: Millis) -> Result<bool, StoreError> {
+    let bridge = row.bridge;
+    let due = tx.scan_keys(Table::LaneDue, &bridge.0, SWEEP_ROWS)?;
+    let mut room = SWEEP_ROWS.saturating_sub(due.len());
+    for suffix in due {
+        tx.delete(Key::new(Table::LaneDue, bridge.0, suffix));
+    }
+    let today = day(now);
+    for day in today.saturating_sub(DAYS_SWEPT)..=today.saturating_add(2 * TAG_DAYS_AHEAD) {
+        let scope = tag_scope(&bridge, day);
+        let span = Span::all(Table::TagIn, &scope[..], room);
+        let tags = tx.rows::<LaneOf>(&span)?;
+        room -= tags.len();
+        for (suffix, lane) in tags {
+            tx.delete(lane_key(&bridge, &lane.session));
+            tx.delete(Key::new(Table::TagIn, &scope, suffix));
+        }
+        if room == 0 {
+            return Ok(true);
+        }
+    }
+    tx.delete(bridge_key(row.no));
+    Ok(false)
 }
 
 fn theirs_key(no: ContactNo, device: &DeviceId) -> Key {
     Key::new(Table::Device, device_scope(no, device), *b"bridges")
+}
+
+/// What a contact's device said of its bridges last.
+#[derive(Clone, Debug, Default, Encode, Decode)]
+struct Theirs {
+    #[n(0)]
+    said: u64,
+    #[n(1)]
+    bridges: Vec<B32>,
 }
 
 /// The bridges at which a contact's device keeps a mailbox.
@@ -392,7 +467,31 @@ pub fn theirs(
     no: ContactNo,
     device: &DeviceId,
 ) -> Result<Vec<B32>, StoreError> {
-    Ok(store.row(&theirs_key(no, device))?.unwrap_or_default())
+    let theirs: Option<Theirs> = store.row(&theirs_key(no, device))?;
+    Ok(theirs.unwrap_or_default().bridges)
+}
+
+fn said_key() -> Key {
+    Key::one(Table::Meta, *b"bridges_said")
+}
+
+/// Names what is true of our bridges now: greater than all before.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn said(store: &(impl ReadExt + ?Sized)) -> Result<u64, StoreError> {
+    Ok(store.row(&said_key())?.unwrap_or(0))
+}
+
+/// Something else is true of our bridges from now on.
+///
+/// # Errors
+/// [`StoreError`] if the disk fails.
+pub fn changed(tx: &mut Tx<'_>, now: Millis) -> Result<(), StoreError> {
+    // The time as well: an old copy of the disk does not fall behind what was said after it.
+    let said = said(tx)?.saturating_add(1).max(now);
+    tx.put(said_key(), &said);
+    Ok(())
 }
 
 /// Takes over what a contact's device says of its bridges; those that do not verify are left out.
@@ -403,25 +502,21 @@ pub fn take_theirs(
     tx: &mut Tx<'_>,
     no: ContactNo,
     device: &DeviceId,
-    said: &[Signed],
+    body: &Bridges,
 ) -> Result<(), StoreError> {
+    let old: Option<Theirs> = tx.row(&theirs_key(no, device))?;
+    if old.is_some_and(|old| old.said > body.said) {
+        return Ok(());
+    }
     let mut bridges: Vec<B32> = Vec::new();
-    for signed in said.iter().take(CONTACT_BRIDGES_MAX) {
+    for signed in body.descriptors.iter().take(CONTACT_BRIDGES_MAX) {
         if let Ok(Some(Descriptor { bridge, .. })) = known::learn(tx, signed)?
             && !bridges.contains(&bridge)
         {
             bridges.push(bridge);
         }
     }
-    if bridges.is_empty() {
-        tx.delete(theirs_key(no, device));
-    } else {
-        tx.put(theirs_key(no, device), &bridges);
-    }
+    let said = body.said;
+    tx.put(theirs_key(no, device), &Theirs { said, bridges });
     Ok(())
-}
-
-/// Forgets the bridges of a contact's device.
-pub fn forget_theirs(tx: &mut Tx<'_>, no: ContactNo, device: &DeviceId) {
-    tx.delete(theirs_key(no, device));
 }

@@ -91,6 +91,13 @@ impl Host<'_, '_> {
         after: u64,
         limit: u32,
     ) -> Result<(), StoreError> {
+        let now = secs(self.now);
+        if let Some(mut row) = self.mailbox(mailbox)?
+            && now > row.seen.saturating_add(DAY_S)
+        {
+            row.seen = now;
+            self.put_mailbox(mailbox, &row);
+        }
         let limit = limit.clamp(1, FETCH_BLOCKS_MAX) as usize;
         let blocks = Rows(self.tx);
         let (found, more) = blocks.fetch(mailbox, after, limit, FETCH_BYTES)?;
@@ -136,7 +143,7 @@ impl Host<'_, '_> {
             || usage.bytes + bytes > MAILBOX_BYTES_MAX
             || row.blocks >= TAG_BLOCKS_MAX
             || row.bytes + bytes > TAG_BYTES_MAX
-            || all.bytes + bytes > self.rules.quota_bytes;
+            || all.bytes + all.queued_bytes + bytes > self.rules.quota_bytes;
         let id = hash16(&block);
         let hash = sha256(&block);
         let held = Held {

@@ -92,6 +92,10 @@ pub struct Counts {
     /// Deposits under a tag that nobody registered.
     #[n(9)]
     pub not_here: u64,
+    /// Bytes of boxes waiting now.
+    #[n(10)]
+    #[cbor(default)]
+    pub queued_bytes: u64,
 }
 
 /// A mailbox.

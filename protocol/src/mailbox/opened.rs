@@ -19,6 +19,9 @@ use crate::wire::codec::Blob;
 use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
+/// Days that are swept: a bridge that was off for longer leaves some rows behind.
+const DAYS_SWEPT: u32 = 45;
+
 #[derive(Clone, Debug, Encode, Decode)]
 struct ForwardKeyRow {
     #[n(0)]
@@ -124,7 +127,7 @@ impl Host<'_, '_> {
     pub fn forget_opened(&mut self) -> Result<bool, StoreError> {
         self.forward_keys()?;
         let today = day(self.now);
-        for back in OPENED_DAYS..OPENED_DAYS + 4 {
+        for back in OPENED_DAYS..OPENED_DAYS + DAYS_SWEPT {
             let scope = today.saturating_sub(back).to_be_bytes();
             let rows = self.tx.scan_keys(Table::Opened, &scope, SWEEP_ROWS)?;
             let more = rows.len() == SWEEP_ROWS;

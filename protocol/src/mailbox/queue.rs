@@ -1,10 +1,10 @@
 //! Handing on: boxes of devices that keep a mailbox here, for other bridges.
 
 use super::block::{Block, day};
-use super::blocks::Held;
+use super::blocks::{BlockStore, Held, Rows};
 use super::descriptor::{ForwardKeys, Queued};
 use super::forward::Forward;
-use super::host::{Host, Later};
+use super::host::{Host, Later, counts};
 use super::known::{self, KnownRow};
 use super::talk::{Over, Tell, Why, ask};
 use crate::crypto::derive;
@@ -12,8 +12,8 @@ use crate::crypto::hash::hash16;
 use crate::id::{B32, Hash16, Peer};
 use crate::identity::account::Signed;
 use crate::limits::{
-    FORWARD_AHEAD_S, FORWARD_GRACE_S, FORWARD_KEEP_MS, FORWARDS_FLYING_MAX, QUEUED_PER_BRIDGE_MAX,
-    QUEUED_PER_MAILBOX_MAX, RETRY_MS, SWEEP_ROWS,
+    FORWARD_AHEAD_S, FORWARD_GRACE_S, FORWARD_KEEP_MS, FORWARDS_FLYING_MAX, MAILBOX_BLOCKS_MAX,
+    QUEUED_PER_BRIDGE_MAX, QUEUED_PER_MAILBOX_MAX, RETRY_MS, SWEEP_ROWS,
 };
 use crate::store::{Key, ReadExt, Span, StoreError, Table, suffix_u64};
 use crate::time::{DAY_MS, Millis, secs};
@@ -22,8 +22,13 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
+/// Keys and heads of a box, beside what is sealed in it.
+const BOX_HEADS: u64 = 1_200;
 /// A bridge is asked for its keys again after this.
 const KEYS_AGAIN_MS: Millis = 10_000;
+
+/// Days that are swept: a bridge that was off for longer leaves some rows behind.
+const DAYS_SWEPT: u32 = 45;
 
 /// A box, or what is remembered of one that was handed on.
 #[derive(Clone, Debug, Encode, Decode)]
@@ -43,6 +48,11 @@ struct QueueRow {
     /// The box, until it was answered.
     #[n(4)]
     forward: Option<Box<Forward>>,
+}
+
+/// Bytes that a box takes while it waits, about.
+fn room_of(forward: &Forward) -> u64 {
+    forward.sealed.len() as u64 + BOX_HEADS
 }
 
 fn queue_key(fid: &Hash16) -> Key {
@@ -83,7 +93,15 @@ impl Host<'_, '_> {
         let Some(mut owner) = self.mailbox(mailbox)? else {
             return self.not_queued(from, fid, Why::Proof);
         };
-        if owner.queued >= QUEUED_PER_MAILBOX_MAX || known.queue.waiting >= QUEUED_PER_BRIDGE_MAX {
+        let room = room_of(&forward);
+        let all = counts(self.tx)?;
+        let held = Rows(self.tx).usage(mailbox)?.blocks;
+        // Each box has an answer in the end, which lies in the mailbox until it is fetched.
+        if owner.queued >= QUEUED_PER_MAILBOX_MAX
+            || held + u64::from(owner.queued) >= MAILBOX_BLOCKS_MAX
+            || known.queue.waiting >= QUEUED_PER_BRIDGE_MAX
+            || all.bytes + all.queued_bytes + room > self.rules.quota_bytes
+        {
             return self.not_queued(from, fid, Why::Full);
         }
         let row = QueueRow {
@@ -100,7 +118,10 @@ impl Host<'_, '_> {
         known::put(self.tx, &to, &known);
         owner.queued += 1;
         self.put_mailbox(mailbox, &owner);
-        self.count(|counts| counts.queued += 1)?;
+        self.count(|counts| {
+            counts.queued += 1;
+            counts.queued_bytes += room;
+        })?;
         self.promise(from, fid, until);
         self.hand_on(&to)
     }
@@ -143,6 +164,9 @@ impl Host<'_, '_> {
                 known.queue.flying += 1;
                 self.over(&peer, Over::Forward(forward));
             }
+        }
+        if known.queue.attend_at.is_none() && known.queue.waiting > 0 {
+            self.dial_later(to, &mut known, false);
         }
         known::put(self.tx, to, &known);
         Ok(())
@@ -214,6 +238,11 @@ impl Host<'_, '_> {
             return Ok(());
         }
         let reached = self.reached(&known)?.is_some();
+        if reached && known.queue.tries > 1 {
+            // Whatever had no answer for so long is written again.
+            known.queue.cursor = 0;
+            known.queue.flying = 0;
+        }
         self.dial_later(bridge, &mut known, !reached);
         known::put(self.tx, bridge, &known);
         if !reached {
@@ -263,12 +292,13 @@ impl Host<'_, '_> {
         if row.to != *bridge || row.forward.is_none() {
             return Ok(row.to == *bridge);
         }
-        row.forward = None;
+        let room = row.forward.take().map_or(0, |forward| room_of(&forward));
         self.tx.put(queue_key(&fid), &row);
         self.tx.delete(place_key(bridge, row.place));
         self.tx.put(done_key(day(self.now), &fid), &());
         if let Some(mut known) = known::get(self.tx, bridge)? {
             known.queue.waiting = known.queue.waiting.saturating_sub(1);
+            known.queue.tries = 0;
             if row.place < known.queue.cursor {
                 known.queue.flying = known.queue.flying.saturating_sub(1);
             }
@@ -277,6 +307,7 @@ impl Host<'_, '_> {
         let forwarded = u64::from(reply.is_some());
         self.count(|counts| {
             counts.queued = counts.queued.saturating_sub(1);
+            counts.queued_bytes = counts.queued_bytes.saturating_sub(room);
             counts.forwards += forwarded;
         })?;
         let Some(mut owner) = self.mailbox(&row.mailbox)? else {
@@ -307,7 +338,7 @@ impl Host<'_, '_> {
     pub fn forget_handed_on(&mut self) -> Result<bool, StoreError> {
         let keep = u32::try_from(FORWARD_KEEP_MS / DAY_MS).unwrap_or(u32::MAX);
         let today = day(self.now);
-        for back in keep + 1..keep + 5 {
+        for back in keep + 1..keep + DAYS_SWEPT {
             let scope = today.saturating_sub(back).to_be_bytes();
             let rows = self.tx.scan_keys(Table::QueueTo, &scope, SWEEP_ROWS)?;
             let more = rows.len() == SWEEP_ROWS;

@@ -5,17 +5,18 @@ use super::items::{Stands, drop_item, item_key, put_item, put_state};
 use super::{Cx, Item, What, state};
 use crate::agenda::{self, Job};
 use crate::crypto::derive;
+use crate::crypto::hash::hash16;
 use crate::feed::changes::ChangeKind;
 use crate::feed::view::{self, AtBridge, Refused, State};
 use crate::id::{B32, DeviceId, Hash16, Mid, Peer};
 use crate::identity::account::Signed;
-use crate::identity::contact::ContactNo;
-use crate::limits::{FULL_AGAIN_MS, FULL_AGAIN_MS_MAX};
+use crate::identity::contact::{ContactNo, device_scope};
+use crate::limits::{FULL_AGAIN_MS, FULL_AGAIN_MS_MAX, SWEEP_ROWS};
 use crate::mailbox::descriptor::{Custody, Queued};
 use crate::mailbox::forward::{Answer, open_reply};
 use crate::mailbox::{client, known};
 use crate::private::Secret;
-use crate::store::{Key, ReadExt, StoreError, Table};
+use crate::store::{Key, ReadExt, Span, StoreError, Table};
 use crate::time::{MINUTE_MS, Millis, Secs};
 use minicbor::{Decode, Encode};
 
@@ -58,8 +59,34 @@ pub(super) struct BoxRow {
     pub(super) sealed_at: Option<Millis>,
 }
 
-pub(super) fn box_key(fid: &Hash16) -> Key {
+fn box_key(fid: &Hash16) -> Key {
     Key::one(Table::Box, fid.0)
+}
+
+/// The same box among those of its recipient.
+fn of_key(kept: &BoxRow, fid: &Hash16) -> Key {
+    // Hashed: the clear part of a key is not what the bridge knows.
+    let name = hash16(&fid.0);
+    Key::new(Table::Box, device_scope(kept.no, &kept.device), name.0)
+}
+
+/// Keeps what a box carries, until its time is up.
+pub(super) fn keep_box(cx: &mut Cx<'_, '_, '_>, fid: Hash16, kept: &BoxRow) {
+    cx.tx.put(box_key(&fid), kept);
+    cx.tx.put(of_key(kept, &fid), &fid);
+    agenda::at(cx.tx, kept.forget_at, &Job::ForgetBox { fid });
+}
+
+/// Forgets boxes for a device, some a step; says whether there may be more.
+pub(super) fn forget_of(cx: &mut Cx<'_, '_, '_>, scope: &[u8]) -> Result<bool, StoreError> {
+    let span = Span::all(Table::Box, scope, SWEEP_ROWS);
+    let found = cx.tx.rows::<Hash16>(&span)?;
+    let more = found.len() == SWEEP_ROWS;
+    for (suffix, fid) in found {
+        forget_box(cx, &fid)?;
+        cx.tx.delete(Key::new(Table::Box, scope, suffix));
+    }
+    Ok(more)
 }
 
 /// Notes in the message's story that its letter is sealed.
@@ -115,6 +142,7 @@ fn find_box(
 /// [`StoreError`] if the disk fails.
 pub fn forget_box(cx: &mut Cx<'_, '_, '_>, fid: &Hash16) -> Result<(), StoreError> {
     if let Some(kept) = cx.tx.take::<BoxRow>(box_key(fid))? {
+        cx.tx.delete(of_key(&kept, fid));
         agenda::cancel(cx.tx, kept.forget_at, &Job::ForgetBox { fid: *fid });
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Letters for a device that is away: each goes to every bridge at which the device keeps a
 //! mailbox, in a box that another bridge hands on where there is one.
 
-use super::boxes::{BoxRow, box_key, sealed};
+use super::boxes::{BoxRow, keep_box, sealed};
 use super::items::{Copy, Stands, drop_item, items, put_item, put_state};
 use super::press::{Press, Ready};
 use super::reach::{connected, is_online, starts};
@@ -26,15 +26,18 @@ use crate::mailbox::talk::{Ask, Over};
 use crate::output::Output;
 use crate::session;
 use crate::store::{StoreError, Table};
-use crate::time::{MINUTE_MS, Millis, Secs, secs};
+use crate::time::{HOUR_MS, MINUTE_MS, Millis, Secs, secs};
 use crate::wire::codec::Blob;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// A box that was written to a connection and has had no word for this long is taken for lost.
 const FLYING_MS: Millis = MINUTE_MS;
+/// A receipt that one bridge has held for so long is done, whatever the others say.
+const RECEIPT_HELD_MS: Millis = HOUR_MS;
 /// A bridge is asked for another's keys again after this.
 const KEYS_AGAIN_MS: Millis = 10_000;
+
 /// How a box gets to a bridge.
 struct Course {
     to: B32,
@@ -134,6 +137,9 @@ pub fn deposit(
     if courses.is_empty() {
         return Ok(());
     }
+    let Some(under) = under(cx, &row)? else {
+        return Ok(());
+    };
     let oldest = items(cx, no, device, 0, 1)?;
     let last = oldest.first().map_or(0, |(seq, _)| *seq) + u64::from(WINDOW_LETTERS);
     let mut press = Press::new(&contact, &row, *device);
@@ -146,6 +152,11 @@ pub fn deposit(
             break;
         }
         let now = cx.at.now;
+        if item.is_receipt() && item.held_since(now) > RECEIPT_HELD_MS {
+            // Whoever misses it asks again; a bridge that is gone for good would keep it here.
+            drop_item(cx, no, device, &mut out, seq, &item);
+            continue;
+        }
         let missing: Vec<&Course> = courses
             .iter()
             .filter(|course| item.misses(&course.to, now))
@@ -154,10 +165,12 @@ pub fn deposit(
             match press.letter(cx, &mut item)? {
                 Ready::Frame(frame) => {
                     for course in missing {
-                        give(cx, (no, device, &row), (seq, &mut item), course, &frame)?;
+                        give(cx, (no, device, &under), (seq, &mut item), course, &frame)?;
                     }
                     put_item(cx, no, device, seq, &item);
                     sealed(cx, no, device, &item)?;
+                    // It says what was true when it was sealed: what comes after it goes by itself.
+                    out.current.retain(|(_, queued)| *queued != seq);
                 }
                 Ready::Wait => {
                     settled = false;
@@ -201,6 +214,14 @@ impl Item {
         })
     }
 
+    /// For how long some bridge has held it.
+    fn held_since(&self, now: Millis) -> Millis {
+        let held = self.copies.iter();
+        let held = held.filter(|copy| matches!(copy.stands, Stands::Held(_)));
+        let since = held.map(|copy| copy.at).min();
+        now.saturating_sub(since.unwrap_or(now))
+    }
+
     /// There was a word about its copy.
     pub(super) fn settled(&self, bridge: &B32) -> bool {
         let copy = self.copies.iter().find(|copy| copy.bridge == *bridge);
@@ -225,6 +246,29 @@ impl Item {
             }),
         }
     }
+}
+
+/// Under whose tags letters go: those of the session that they are sealed on, or of an earlier one
+/// as long as the other side has not answered on it, since it may not know of it.
+fn under(cx: &Cx<'_, '_, '_>, row: &DeviceRow) -> Result<Option<SessionRef>, StoreError> {
+    let answered = |session: &SessionRef| -> Result<bool, StoreError> {
+        let known = session::load(cx.tx, &session.id)?;
+        Ok(known.is_some_and(|known| known.first.is_none()))
+    };
+    let Some(sending) = row.sending() else {
+        return Ok(None);
+    };
+    let mut under = sending;
+    if !answered(sending)? {
+        let mut newest = None;
+        for session in &row.sessions {
+            if newest < Some(session.born) && answered(session)? {
+                newest = Some(session.born);
+                under = session;
+            }
+        }
+    }
+    Ok(Some(under.clone()))
 }
 
 /// How a box gets to a bridge right now; otherwise reaches for what is missing.
@@ -311,36 +355,16 @@ fn hop(cx: &Cx<'_, '_, '_>, theirs: &Descriptor) -> Result<Option<(BridgeRow, Pe
     Ok(best.map(|(_, row, peer)| (row, peer)))
 }
 
-/// The session under whose tags the device's bridges hold letters: the newest that it has answered
-/// on. Of one that was never answered, a repair, it knows nothing yet.
-fn known_to_both<'a>(
-    cx: &Cx<'_, '_, '_>,
-    row: &'a DeviceRow,
-) -> Result<Option<&'a SessionRef>, StoreError> {
-    let mut newest: Option<&SessionRef> = None;
-    for session in row.sessions.iter().filter(|session| session.ready) {
-        let later = newest.is_none_or(|newest| {
-            let order = newest.born.cmp(&session.born);
-            order.then(session.th2.cmp(&newest.th2)).is_lt()
-        });
-        if later && session::load(cx.tx, &session.id)?.is_some_and(|row| row.first.is_none()) {
-            newest = Some(session);
-        }
-    }
-    Ok(newest.or_else(|| row.sending()))
-}
-
 /// Puts a letter's frame into an envelope, that into a box, and writes it.
 fn give(
     cx: &mut Cx<'_, '_, '_>,
-    (no, device, row): (ContactNo, &DeviceId, &DeviceRow),
+    (no, device, under): (ContactNo, &DeviceId, &SessionRef),
     (seq, item): (u64, &mut Item),
     course: &Course,
     frame: &[u8],
 ) -> Result<(), StoreError> {
     let now = cx.at.now;
-    let session = known_to_both(cx, row)?;
-    let Some(lane) = session.and_then(|session| client::outgoing(session, &course.to)) else {
+    let Some(lane) = client::outgoing(under, &course.to) else {
         return Ok(());
     };
     let Some(block) = lane.seal(day(now), frame, cx.at.rng) else {
@@ -370,8 +394,7 @@ fn give(
         forget_at,
         sealed_at: item.sealed.as_ref().map(|sealed| sealed.at),
     };
-    cx.tx.put(box_key(&fid), &kept);
-    agenda::at(cx.tx, forget_at, &Job::ForgetBox { fid });
+    keep_box(cx, fid, &kept);
     item.stands(&course.to, now, Stands::Flying);
     let forward = Box::new(sealed.forward);
     let frame = match course.via {

@@ -3,11 +3,12 @@
 use super::items::{item_key, mid_key, state_key};
 use super::reach::dials_key;
 use super::receipts::due_key;
-use super::{Cx, Item, state};
+use super::{Cx, Item, boxes, state};
 use crate::agenda::{self, Job};
 use crate::id::DeviceId;
 use crate::identity::contact::{ContactNo, device_scope};
 use crate::limits::SWEEP_ROWS;
+use crate::mailbox::{client, known};
 use crate::store::{ReadExt, Span, StoreError, Table, Tx, suffix_u64};
 
 /// A device is not looked after any more, and nothing is sent to it.
@@ -15,13 +16,20 @@ use crate::store::{ReadExt, Span, StoreError, Table, Tx, suffix_u64};
 /// # Errors
 /// [`StoreError`] if the disk fails.
 pub fn close(cx: &mut Cx<'_, '_, '_>, no: ContactNo, device: &DeviceId) -> Result<(), StoreError> {
-    if let Some(set) = state(cx.tx, no, device)?.attend_at {
-        let job = Job::Attend {
-            no,
-            device: *device,
-        };
-        agenda::cancel(cx.tx, set, &job);
+    let (device, out) = (*device, state(cx.tx, no, device)?);
+    if let Some(set) = out.attend_at {
+        agenda::cancel(cx.tx, set, &Job::Attend { no, device });
     }
+    if let Some(set) = out.deposit_at {
+        agenda::cancel(cx.tx, set, &Job::Deposit { no, device });
+    }
+    for bridge in client::theirs(cx.tx, no, &device)? {
+        if let Some(mut known) = known::get(cx.tx, &bridge)? {
+            known.wanting.retain(|wanting| *wanting != (no, device));
+            known::put(cx.tx, &bridge, &known);
+        }
+    }
+    let device = &device;
     cx.tx.delete(state_key(no, device));
     cx.tx.delete(due_key(no, device));
     Ok(())
@@ -38,8 +46,11 @@ pub fn forget(
     device: &DeviceId,
     from: u64,
 ) -> Result<Option<u64>, StoreError> {
-    // The row that says where this outbox ends is gone.
     let scope = device_scope(no, device);
+    if boxes::forget_of(cx, &scope)? {
+        return Ok(Some(from));
+    }
+    // The row that says where this outbox ends is gone.
     let span = Span::all(Table::Outbox, scope, SWEEP_ROWS).from(from.to_be_bytes());
     let page = cx.tx.rows::<Item>(&span)?;
     let full = page.len() == SWEEP_ROWS;

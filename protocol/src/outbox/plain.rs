@@ -127,6 +127,7 @@ fn current(
         kind::BUNDLE_REQUEST => Some(Body::BundleRequest),
         kind::BRIDGES => Some(Body::Bridges(Bridges {
             descriptors: ours(cx, contact)?,
+            said: client::said(cx.tx)?,
         })),
         _ => None,
     })

@@ -244,6 +244,7 @@ fn every_body_and_a_whole_first_message_are_what_the_rules_say() {
             "bridges",
             Body::Bridges(Bridges {
                 descriptors: vec![descriptor(); 4],
+                said: u64::MAX,
             }),
         ),
         ("bundle-request", Body::BundleRequest),

@@ -90,6 +90,7 @@ class Contact:
     addresses: list = field(default_factory=list)
     bridges: list = field(default_factory=list)
     """Signed descriptors of the bridges at which it keeps a mailbox."""
+    bridges_said: int = 0
     bodies: list = field(default_factory=list)
     """Types of bodies in the order in which they were opened."""
 
@@ -346,7 +347,8 @@ class Person:
             contact.name = " ".join(body[1].split())
         elif kind == messages.PEER_IDS and body[1] == peer:
             contact.peer, contact.addresses = peer, body[2]
-        elif kind == messages.BRIDGES:
+        elif kind == messages.BRIDGES and body[2] >= contact.bridges_said:
+            contact.bridges_said = body[2]
             contact.bridges = [one for one in body[1] if mailbox.is_descriptor(one)]
         elif kind == messages.LISTS:
             chain = identity.verify_chain(contact.known.chain.genesis, body[1], body[2])
@@ -474,7 +476,7 @@ class Person:
 
     def name_bridges(self, contact, descriptors):
         """Says at which bridges this device keeps a mailbox."""
-        contact.outbox[os.urandom(16)] = Item(messages.BRIDGES, {1: descriptors})
+        contact.outbox[os.urandom(16)] = Item(messages.BRIDGES, {1: descriptors, 2: now_ms()})
 
     def padding_letters(self, contact, count):
         """Letters that nobody answers: receipts of a message that the other side never sent."""

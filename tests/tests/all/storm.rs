@@ -1,10 +1,13 @@
-//! Random steps. `SEED=x` runs one seed, `SEEDS=n` the first n, `LOUD=1` prints the trace.
+//! Random steps. `SEED=x` runs one seed, `SEEDS=n` the first n, or n from
+//! `FROM` on, `LOUD=1` prints the trace.
 
 use waxwing_tests::engine::Real;
 use waxwing_tests::storm::{Storm, run, run_loud};
 
 /// Seeds of an ordinary run.
 const SEEDS: u64 = 12;
+/// The same for those with bridges.
+const BRIDGED_SEEDS: u64 = 12;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -12,16 +15,30 @@ fn number(name: &str) -> Option<u64> {
 
 #[test]
 fn storms_break_nothing() {
+    break_nothing(SEEDS, Storm::drawn);
+}
+
+#[test]
+fn storms_with_bridges_break_nothing() {
+    break_nothing(BRIDGED_SEEDS, Storm::bridged);
+}
+
+fn break_nothing(seeds: u64, storm: fn(u64) -> Storm) {
     let loud = std::env::var_os("LOUD").is_some();
+    let from = number("FROM").unwrap_or(0);
     let seeds = match (number("SEED"), number("SEEDS")) {
         (Some(seed), _) => seed..seed + 1,
-        (None, count) => 0..count.unwrap_or(SEEDS),
+        (None, count) => from..from + count.unwrap_or(seeds),
     };
     let mut broken = Vec::new();
     for seed in seeds {
-        if let Err(failure) = run_loud(seed, Storm::drawn(seed), Box::new(Real), loud) {
-            eprintln!("{failure}");
-            broken.push(seed);
+        let begun = std::time::Instant::now();
+        match run_loud(seed, storm(seed), Box::new(Real), loud) {
+            Ok(calm) => eprintln!("seed {seed}: {calm:?}, {:?}", begun.elapsed()),
+            Err(failure) => {
+                eprintln!("{failure}");
+                broken.push(seed);
+            }
         }
     }
     assert!(broken.is_empty(), "seeds {broken:?}");
