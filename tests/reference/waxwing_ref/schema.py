@@ -210,7 +210,7 @@ bodies = {
     6: table({1: either(one_of(0), between(5, 31_536_000))}),
     8: table({1: text(0, 128)}, {2: text(0, 512)}),
     32: table({1: signed, 2: signed}),
-    33: table({1: many(signed, 0, 4)}),
+    33: table({1: many(signed, 0, 4), 2: uint()}),
     34: table({1: b32, 2: many(addr, 0, 8), 3: uint()}),
     37: table({1: b8, 2: u32, 3: b16}),
     39: table({}),
