@@ -350,6 +350,7 @@ fn traffic_counts_what_arrives_and_what_does_not() {
         loss: 0.05,
         crash: 0.1,
         seed: 5,
+        ..Traffic::default()
     };
     let (figures, failure) = traffic::run(traffic);
     assert!(failure.is_none(), "{failure:?}");
@@ -359,4 +360,21 @@ fn traffic_counts_what_arrives_and_what_does_not() {
     assert_eq!(traffic::run(traffic).0, figures);
     let (figures, failure) = traffic::run_with(traffic, Box::new(Wrong::new(Fault::SaysItSent)));
     assert!(figures.lost > 0 && figures.delivered < figures.sent && failure.is_some());
+}
+
+#[test]
+fn traffic_through_bridges_arrives_though_nobody_meets_anybody() {
+    let traffic = Traffic {
+        people: 3,
+        minutes: 20,
+        bridges: 2,
+        offline: true,
+        seed: 6,
+        ..Traffic::default()
+    };
+    let (figures, failure) = traffic::run(traffic);
+    assert!(failure.is_none(), "{failure:?}");
+    assert_eq!((figures.sent, figures.delivered), (60, 60));
+    assert_eq!((figures.lost, figures.duplicated), (0, 0));
+    assert_eq!(traffic::run(traffic).0, figures);
 }
