@@ -10,6 +10,7 @@
 //! than [`PIECE_BYTES`], because longer pages leave the log for files that sled never syncs. Longer
 //! rows are cut into pieces.
 
+pub mod blocks;
 mod cache;
 mod checkpoint;
 mod compact;

@@ -65,6 +65,24 @@ fn it_conforms() {
 }
 
 #[test]
+fn blocks_in_it_conform() {
+    let homes = RefCell::new(Vec::new());
+    blocks::check(|| {
+        let home = home();
+        let store = home.open();
+        homes.borrow_mut().push(home);
+        Box::new(blocks::InRows(Box::new(store)))
+    });
+    blocks::check(|| Box::new(blocks::InRows(Box::new(MemoryStore::default()))));
+}
+
+#[test]
+fn blocks_outlive_their_owner() {
+    let home = home();
+    blocks::check_durable(|| Box::new(blocks::InRows(Box::new(home.open()))));
+}
+
+#[test]
 fn rows_outlive_their_owner() {
     let home = home();
     conformance::check_durable(|| Box::new(home.open()));
