@@ -5,6 +5,7 @@ mod admit;
 mod amend;
 mod answers;
 mod arrival;
+mod block;
 mod bridge;
 mod bridges;
 mod commands;

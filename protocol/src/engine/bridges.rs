@@ -2,18 +2,16 @@
 //! up.
 
 use super::bridge::{dial, say};
-use super::way::Way;
-use super::{NONSENSE, Outcome, arrival, letters, penalise, refuse};
+use super::{NONSENSE, Outcome, block, penalise, refuse};
 use crate::agenda::{self, Job};
 use crate::feed::body::kind;
-use crate::frame::Frame;
 use crate::id::{B32, DeviceId, Peer, SessionId};
 use crate::identity::contact::{self, ContactNo, ContactState};
 use crate::limits::{
     ACK_IDS_MAX, ADVANCE_AFTER_MS, BRIDGE_POLL_MS, BRIDGES_MAX, CONTACTS_STEP, FETCH_BLOCKS_MAX,
     LEAVING_MS, MAILBOX_STALE_MS, RETRY_MS, TAG_DAYS_RENEW,
 };
-use crate::mailbox::block::{Block, day};
+use crate::mailbox::block::day;
 use crate::mailbox::client::{self, BridgeRow, LaneOf, Live, Stage};
 use crate::mailbox::descriptor;
 use crate::mailbox::host::Say;
@@ -544,7 +542,7 @@ fn collect(
         if number <= row.after {
             continue;
         }
-        let waits = take(cx, &bridge, &block)?;
+        let waits = block::take(cx, &bridge, &block)?;
         if waits && row.back.len() < ACK_IDS_MAX {
             row.back.push(number);
         } else {
@@ -575,46 +573,4 @@ fn collect(
     client::put(cx.tx, &row);
     ask_it(cx, &row, Ask::Ack(upto, done))?;
     advance(cx, row)
-}
-
-/// Takes in one block. Says whether it has to wait for others.
-fn take(cx: &mut Cx<'_, '_, '_>, bridge: &B32, block: &[u8]) -> Result<bool, StoreError> {
-    // A bridge's nonsense is acknowledged like everything else: it would only come again.
-    let Ok(block) = Block::read(block) else {
-        return Ok(false);
-    };
-    let (tag, nonce, ct) = match block {
-        Block::Envelope(tag, nonce, ct) => (tag, nonce, ct),
-        Block::Reply(fid, reply) => {
-            outbox::box_answered(cx, &fid, Some(&reply))?;
-            return Ok(false);
-        }
-        Block::GaveUp(fid) => {
-            outbox::box_answered(cx, &fid, None)?;
-            return Ok(false);
-        }
-    };
-    let Some((lane, day)) = client::lane_of(cx.tx, bridge, &tag, cx.at.now)? else {
-        return Ok(false);
-    };
-    let Some(contact) = contact::get(cx.tx, lane.no)? else {
-        return Ok(false);
-    };
-    if !outbox::may_send(contact.state) {
-        return Ok(false);
-    }
-    let device = contact::device(cx.tx, lane.no, &lane.device)?;
-    let session = device.sessions.iter().find(|s| s.id == lane.session);
-    let opened = session
-        .and_then(|session| client::incoming(session, bridge))
-        .and_then(|lane| lane.open(day, &tag, &nonce, &ct));
-    let Some(frame) = opened else {
-        return Ok(false);
-    };
-    let way = Way::Mail(lane.no, &lane.device);
-    match Frame::open(&frame) {
-        Ok(Frame::Letter(letter)) => letters::receive(cx, way, &letter),
-        Ok(Frame::Init(init)) => arrival::receive(cx, way, &init),
-        _ => Ok(false),
-    }
 }

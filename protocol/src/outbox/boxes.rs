@@ -54,6 +54,9 @@ pub(super) struct BoxRow {
     /// When it is forgotten.
     #[n(9)]
     pub(super) forget_at: Millis,
+    /// When the letter in it was sealed: an item may be sealed anew.
+    #[n(10)]
+    pub(super) sealed_at: Option<Millis>,
 }
 
 fn box_key(fid: &Hash16) -> Key {
@@ -127,7 +130,9 @@ fn find_box(
     let item = cx.tx.row::<Item>(&key)?;
     Ok(Some((
         kept.clone(),
-        item.filter(|item| item.mid == kept.mid),
+        item.filter(|item| {
+            item.mid == kept.mid && item.sealed.as_ref().map(|sealed| sealed.at) == kept.sealed_at
+        }),
     )))
 }
 

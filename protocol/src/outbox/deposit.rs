@@ -392,6 +392,7 @@ fn give(
         hash: sealed.forward.hash(),
         block: hash,
         forget_at,
+        sealed_at: item.sealed.as_ref().map(|sealed| sealed.at),
     };
     keep_box(cx, fid, &kept);
     item.stands(&course.to, now, Stands::Flying);

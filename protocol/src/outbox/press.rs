@@ -54,6 +54,7 @@ impl<'a> Press<'a> {
                 return Ok(Ready::Frame(self.frame(letter)));
             }
             item.sealed = None;
+            item.copies.clear();
         }
         let Some(id) = self.row.sending().map(|s| s.id) else {
             return Ok(Ready::Wait);

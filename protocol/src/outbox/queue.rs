@@ -205,6 +205,8 @@ pub fn unseal(
             sealed |= item.sealed.is_some();
             if item.sealed.as_ref().is_some_and(|s| gone(&s.session)) {
                 item.sealed = None;
+                // What bridges hold is of a letter that is not the item's any more.
+                item.copies.clear();
                 put_item(cx, no, device, seq, &item);
             }
         }
@@ -214,6 +216,7 @@ pub fn unseal(
         }
     }
     rewind(cx, no, device, &mut state)?;
+    state.deposited = 0;
     put_state(cx, no, device, &state);
     Ok(())
 }

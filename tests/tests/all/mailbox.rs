@@ -280,4 +280,38 @@ fn an_old_disk_is_mended_through_bridges_alone() {
         }
     }
     world.settle().unwrap();
+
+/// Alice goes on with an old copy of her home. What she writes from it opens for nobody; bob's
+/// device sees that and makes a new session, and all of that without the two ever meeting.
+#[test]
+fn an_old_copy_is_repaired_by_people_who_are_never_together() {
+    let (mut world, _) = friends(30, &[("north", "MY"), ("south", "PT")]);
+    world.act(Step::Backup { who: ALICE });
+    for i in 0..3 {
+        world.say(ALICE, BOB, &format!("a {i}")).unwrap();
+        world.run_for(5 * SECOND_MS);
+        world.say(BOB, ALICE, &format!("b {i}")).unwrap();
+        world.run_for(5 * SECOND_MS);
+    }
+    away(&mut world, BOB);
+    world.act(Step::Restore { who: ALICE });
+    world.run_for(MINUTE_MS);
+    let id = world.say(ALICE, BOB, "from an old copy").unwrap();
+    assert!(wait(&mut world, MINUTE_MS, |w| {
+        state(w, ALICE, &id) == Some(State::Held)
+    }));
+    let mut took = 0;
+    for turn in 0..4 {
+        let (goes, comes) = [(ALICE, BOB), (BOB, ALICE)][turn % 2];
+        away(&mut world, goes);
+        world.run_for(HOUR_MS);
+        back(&mut world, comes);
+        world.run_for(5 * MINUTE_MS);
+        took += 1;
+        if read_by(&world, BOB, &id) {
+            break;
+        }
+    }
+    assert!(read_by(&world, BOB, &id));
+    assert_eq!(took, 3, "bob's repair, alice's letter anew, bob has it");
 }
