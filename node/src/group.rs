@@ -286,6 +286,7 @@ impl Core {
             Ok(true) => Ok(true),
             Ok(false) => {
                 self.maintained_ms = Some(now_ms);
+                self.compact_bloated()?;
                 Ok(false)
             }
             Err(StoreError::Full) => {

@@ -79,6 +79,7 @@ struct Told {
     story: Story,
     /// The next batch fails with this.
     fail: Arc<Mutex<Option<StoreError>>>,
+    bloated: bool,
 }
 
 impl Read for Told {
@@ -109,6 +110,15 @@ impl Disk for Told {
     fn used_bytes(&self) -> Result<u64, StoreError> {
         Ok(42)
     }
+
+    fn is_bloated(&self) -> bool {
+        self.bloated
+    }
+
+    fn compact(&mut self) -> Result<(), StoreError> {
+        self.story.lock().unwrap().push("compact".into());
+        Ok(())
+    }
 }
 
 /// Sends nothing to a name that begins with `no`.
@@ -135,16 +145,23 @@ struct Stage {
     engine: Engine,
     story: Story,
     fail: Arc<Mutex<Option<StoreError>>>,
+    /// What happened at the start.
+    begun: Vec<String>,
     _home: TempDir,
 }
 
 impl Stage {
     async fn new() -> Self {
+        Self::with(false).await
+    }
+
+    async fn with(bloated: bool) -> Self {
         let home = tempfile::tempdir().unwrap();
         let told = Told {
             store: MemoryStore::default(),
             story: Story::default(),
             fail: Arc::default(),
+            bloated,
         };
         let (story, fail) = (told.story.clone(), told.fail.clone());
         let again = told.clone();
@@ -163,11 +180,12 @@ impl Stage {
         engine.handle.input(start).await.unwrap();
         // Nothing of the beginning is in the story.
         assert_eq!(words(&engine.handle).await, ["start"]);
-        story.lock().unwrap().clear();
+        let begun = std::mem::take(&mut *story.lock().unwrap());
         Self {
             engine,
             story,
             fail,
+            begun,
             _home: home,
         }
     }
@@ -361,4 +379,14 @@ async fn a_frame_that_meets_a_bug_costs_its_sender_the_connection_and_us_nothing
     let story = stage.story.lock().unwrap().clone();
     let charged = format!("penalty {}", super::BUG_POINTS);
     assert_eq!(story.iter().filter(|line| **line == charged).count(), 1);
+}
+
+#[tokio::test]
+async fn a_database_that_is_mostly_dead_is_compacted_after_the_start() {
+    for bloated in [false, true] {
+        let stage = Stage::with(bloated).await;
+        let copies = stage.begun.iter().filter(|word| *word == "compact");
+        assert_eq!(copies.count(), usize::from(bloated));
+        stage.engine.stop().await;
+    }
 }

@@ -58,6 +58,8 @@ const COPY_JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
 /// Table 0 holds the store's own rows. This one says up to which commit sled has everything, in
 /// the clear …
 const COMMITS_KEY: &[u8] = b"\0commits";
+/// … this one how many bytes of rows live, so that nobody has to look through them at a start …
+const LIVE_KEY: &[u8] = b"\0live";
 /// … and this one tells whether the data key is the right one.
 const CHECK_KEY: &[u8] = b"\0check";
 
@@ -91,6 +93,11 @@ pub trait Disk: Store + Send {
     fn compacting(&mut self) -> Result<Compacting, StoreError> {
         Ok(Compacting::No)
     }
+
+    /// It was opened so large, and mostly dead, that a copy is worth while.
+    fn is_bloated(&self) -> bool {
+        false
+    }
 }
 
 impl Disk for MemoryStore {
@@ -122,6 +129,7 @@ pub struct SledStore {
     copying: Option<Copying>,
     /// Why the last copy came to nothing, until somebody asks.
     copy_failed: Option<String>,
+    bloated: bool,
     sweep: Option<Sweep>,
     /// Rows that were read, as they are now.
     cache: RefCell<Cache>,
@@ -160,7 +168,7 @@ impl SledStore {
         let Some(checkpoint) = self.checkpoint.take_if(|it| wait || it.is_finished()) else {
             return Ok(());
         };
-        let written = checkpoint.finish();
+        let written = checkpoint.finish(&self.target());
         self.tried(written)
     }
 
@@ -170,9 +178,18 @@ impl SledStore {
         let turned = self.journal.turn(&self.state, self.commits);
         self.io(turned)?;
         let batch = std::mem::take(&mut self.fresh);
-        let begun = Checkpoint::begin(self.target(), batch, self.commits);
-        self.checkpoint = Some(self.io(begun)?);
-        Ok(())
+        self.checkpoint = Some(Checkpoint::new(batch, self.commits, false));
+        self.go_on()
+    }
+
+    /// Rows that wait for it go on their way to sled.
+    fn go_on(&mut self) -> Result<(), StoreError> {
+        let target = self.target();
+        let begun = match &mut self.checkpoint {
+            Some(checkpoint) => checkpoint.begin(target),
+            None => Ok(()),
+        };
+        self.io(begun)
     }
 
     /// The journal is full. While a copy is under way it may grow, up to a point.
@@ -192,10 +209,7 @@ impl SledStore {
     fn complete(&self, copy: sled::Db) -> Result<(), StoreError> {
         let (generation, key) = self.state.current();
         let target = Target {
-            rows: SledRows {
-                db: copy,
-                keys: Arc::clone(&self.rows.keys),
-            },
+            rows: SledRows::new(copy, Arc::clone(&self.rows.keys))?,
             file: Arc::new(open::log(&compact::place(&self.dir)).map_err(|e| from_io(&e))?),
             state: (generation, key.clone()),
         };
@@ -321,8 +335,11 @@ impl Disk for SledStore {
         self.reap(false)?;
         let more = self.rotate(now)?;
         // What is not written again for a while leaves memory and the journal.
-        if !more && self.checkpoint.is_none() && !self.fresh.is_empty() {
-            self.begin_checkpoint()?;
+        match &self.checkpoint {
+            _ if more => {}
+            Some(_) => self.go_on()?,
+            None if self.fresh.is_empty() => {}
+            None => self.begin_checkpoint()?,
         }
         Ok(more)
     }
@@ -341,7 +358,7 @@ impl Disk for SledStore {
         self.copy_failed = None;
         // What was deleted just now must not be copied.
         self.settle()?;
-        let begun = match compact::has_room(&self.rows.db, &self.dir) {
+        let begun = match compact::has_room(&self.rows, &self.dir) {
             Ok(true) => Copying::begin(self.rows.db.clone(), &self.dir),
             Ok(false) => Err(io::ErrorKind::StorageFull.into()),
             Err(error) => Err(error),
@@ -375,6 +392,10 @@ impl Disk for SledStore {
                 Ok(Compacting::Failed(reason(&error)))
             }
         }
+    }
+
+    fn is_bloated(&self) -> bool {
+        self.bloated
     }
 }
 
