@@ -55,6 +55,11 @@ pub const SCOPE_BYTES_MAX: usize = 4_096;
 /// While a copy is under way the journal may grow to this: some ten thousand messages.
 const COPY_JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
 
+/// A store at rest has no more than this in its journal, and in memory …
+const REST_JOURNAL_BYTES: u64 = 512 * 1024;
+/// … and looked at no more rows than these since it was opened: some ten megabytes of pages.
+const REST_LOOKS: u64 = 8_192;
+
 /// Table 0 holds the store's own rows. This one says up to which commit sled has everything, in
 /// the clear …
 const COMMITS_KEY: &[u8] = b"\0commits";
@@ -62,6 +67,17 @@ const COMMITS_KEY: &[u8] = b"\0commits";
 const LIVE_KEY: &[u8] = b"\0live";
 /// … and this one tells whether the data key is the right one.
 const CHECK_KEY: &[u8] = b"\0check";
+
+/// How a store comes to rest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rest {
+    /// It is busy; to be asked again later.
+    Later,
+    /// It is at rest.
+    Done,
+    /// It would be, closed and opened anew.
+    Anew,
+}
 
 /// What the engine's thread needs of its store beyond the core's [`Store`].
 pub trait Disk: Store + Send {
@@ -92,6 +108,14 @@ pub trait Disk: Store + Send {
     /// [`StoreError`]: the store is not used again.
     fn compacting(&mut self) -> Result<Compacting, StoreError> {
         Ok(Compacting::No)
+    }
+
+    /// Nothing was written for a while: what is in memory for writing's sake leaves it.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the store is not used again.
+    fn rest(&mut self) -> Result<Rest, StoreError> {
+        Ok(Rest::Done)
     }
 
     /// It was opened so large, and mostly dead, that a copy is worth while.
@@ -342,6 +366,21 @@ impl Disk for SledStore {
             None => self.begin_checkpoint()?,
         }
         Ok(more)
+    }
+
+    fn rest(&mut self) -> Result<Rest, StoreError> {
+        self.check()?;
+        self.reap(false)?;
+        if self.copying.is_some() || self.sweep.is_some() || self.checkpoint.is_some() {
+            return Ok(Rest::Later);
+        }
+        if self.journal.active_bytes() > REST_JOURNAL_BYTES {
+            self.begin_checkpoint()?;
+            return Ok(Rest::Later);
+        }
+        // sled gives no page back: those of its last looks stay, whatever its cache may hold.
+        let swollen = self.rows.looks() > REST_LOOKS;
+        Ok(if swollen { Rest::Anew } else { Rest::Done })
     }
 
     fn used_bytes(&self) -> Result<u64, StoreError> {

@@ -20,8 +20,9 @@ use waxwing_protocol::private::Secret;
 use waxwing_protocol::store::{Batch, StoreError, suffix_u64};
 use waxwing_protocol::time::Secs;
 
-/// sled's page cache: small beside its default of 1 GB; the hot rows are in our own.
-const CACHE_BYTES: u64 = 48 * 1024 * 1024;
+/// sled's page cache. The hot rows are in our own, and what sled holds beside this (pages of its
+/// last 64 looks in each of 256 parts) is more.
+const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 /// sled's background thread, which also collects garbage. Our commits do not wait for it.
 const FLUSH_EVERY_MS: u64 = 400;
 /// A database that this process has just closed is held by sled's threads for a moment.

@@ -19,6 +19,8 @@ pub(super) struct SledRows {
     pub(super) keys: Arc<Keys>,
     /// Bytes of the keys and values that live in it. A crash may leave it somewhat short.
     pub(super) live: Arc<AtomicU64>,
+    /// Looks at rows since it was opened: each may have left a page of sled's in memory.
+    looks: Arc<AtomicU64>,
 }
 
 impl SledRows {
@@ -43,7 +45,17 @@ impl SledRows {
             db,
             keys,
             live: Arc::new(AtomicU64::new(live)),
+            looks: Arc::default(),
         })
+    }
+
+    /// Looks at rows since it was opened.
+    pub(super) fn looks(&self) -> u64 {
+        self.looks.load(Ordering::Relaxed)
+    }
+
+    fn look(&self) {
+        self.looks.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn stored_key(&self, key: &Key) -> Vec<u8> {
@@ -59,6 +71,7 @@ impl SledRows {
     }
 
     fn value(&self, stored_key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
+        self.look();
         self.db.get(stored_key).map_err(|error| from_sled(&error))
     }
 
@@ -141,6 +154,7 @@ impl SledRows {
 
     /// Nobody else writes rows at the same time.
     fn count(&self, key: &[u8], new: Option<&[u8]>, old: Option<&[u8]>) {
+        self.look();
         let bytes =
             |value: Option<&[u8]>| value.map_or(0, |value| (key.len() + value.len()) as u64);
         let live = self.live.load(Ordering::Relaxed) + bytes(new);
@@ -254,6 +268,7 @@ pub(super) struct SledLayer<'a> {
 
 impl SledLayer<'_> {
     fn step(&mut self) -> Result<(), StoreError> {
+        self.rows.look();
         let next = if self.reverse {
             self.range.next_back()
         } else {

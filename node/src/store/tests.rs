@@ -250,6 +250,33 @@ fn a_start_writes_nothing_that_the_journal_holds_and_loses_nothing_of_it() {
 }
 
 #[test]
+fn a_store_without_work_writes_what_it_has_and_wants_to_be_opened_anew() {
+    let home = home();
+    let mut store = home.open();
+    assert_eq!(store.rest(), Ok(Rest::Done));
+    put(&mut store, Table::Message, 0..10, b"little");
+    assert_eq!(store.rest(), Ok(Rest::Done));
+    assert!(!store.fresh.is_empty());
+    for n in 0..9 {
+        let rows = n * 1_000..(n + 1) * 1_000;
+        put(&mut store, Table::Message, rows, &[1; 90]);
+    }
+    assert_eq!(store.rest(), Ok(Rest::Later));
+    assert!(store.fresh.is_empty());
+    loop {
+        match store.rest().unwrap() {
+            Rest::Later => std::thread::yield_now(),
+            rest => break assert_eq!(rest, Rest::Anew),
+        }
+    }
+    drop(store);
+    let mut store = home.open();
+    assert_eq!(store.rest(), Ok(Rest::Done));
+    let span = Span::all(Table::Message, *b"scope of a person", usize::MAX);
+    assert_eq!(store.scan(&span).unwrap().len(), 9_000);
+}
+
+#[test]
 fn deleted_and_shortened_rows_leave_no_pieces() {
     let home = home();
     let mut store = home.open();

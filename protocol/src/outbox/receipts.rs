@@ -12,7 +12,7 @@ use crate::feed::view::{self, State};
 use crate::frame::Frame;
 use crate::id::{DeviceId, Mid};
 use crate::identity::contact::{self, ContactNo, ContactState, device_scope};
-use crate::limits::RECEIPT_MIDS_MAX;
+use crate::limits::{RECEIPT_GATHER_MS, RECEIPT_MIDS_MAX};
 use crate::output::Output;
 use crate::session;
 use crate::store::{Key, ReadExt, StoreError, Table};
@@ -29,7 +29,7 @@ pub(super) fn due_key(no: ContactNo, device: &DeviceId) -> Key {
     Key::one(Table::ReceiptDue, device_scope(no, device))
 }
 
-/// Notes that a device is owed a receipt; it leaves with the others of this group.
+/// Notes that a device is owed a receipt; it leaves a moment later, with the others of that moment.
 ///
 /// # Errors
 /// [`StoreError`] if the disk fails.
@@ -41,14 +41,13 @@ pub fn due(
 ) -> Result<(), StoreError> {
     let key = due_key(no, device);
     let mut mids: Vec<Mid> = cx.tx.row(&key)?.unwrap_or_default();
-    agenda::at(
-        cx.tx,
-        cx.at.now,
-        &Job::Receipts {
-            no,
-            device: *device,
-        },
-    );
+    // One row for all of one moment.
+    let soon = (cx.at.now / RECEIPT_GATHER_MS + 1) * RECEIPT_GATHER_MS;
+    let job = Job::Receipts {
+        no,
+        device: *device,
+    };
+    agenda::at(cx.tx, soon, &job);
     if !mids.contains(&mid) {
         if mids.len() >= DUE_MAX {
             mids.remove(0);
