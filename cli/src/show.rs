@@ -1,5 +1,6 @@
 //! Objects of the API in plain words. Whatever somebody else wrote goes through [`text`].
 
+use crate::error::CliError;
 use crate::out::Out;
 use crate::text;
 use crate::when;
@@ -89,6 +90,17 @@ pub fn message(message: &Message, place: Place, now: &Zoned, out: Out) -> String
         lines.push_str(&format!("\n        {} {from}", text::line(&reaction.emoji)));
     }
     lines
+}
+
+/// Messages, each as its object or as [`message`] says it.
+///
+/// # Errors
+/// As [`Out::object`].
+pub fn messages(messages: &[Message], place: Place, out: Out) -> Result<(), CliError> {
+    let now = Zoned::now();
+    messages
+        .iter()
+        .try_for_each(|one| out.object(one, || message(one, place, &now, out)))
 }
 
 /// A contact in one line.

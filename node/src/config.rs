@@ -1,6 +1,7 @@
 //! What a node is told when it starts.
 
 use crate::disk::FREE_MIN_BYTES;
+use crate::roles::Roles;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use waxwing_protocol::input::Settings;
@@ -14,6 +15,12 @@ pub struct Config {
     pub name: Option<String>,
     /// Multiaddrs to listen on; empty for QUIC and TCP on all interfaces with remembered ports.
     pub listen: Vec<String>,
+    /// What it does for others.
+    pub roles: Roles,
+    /// Relays to be reached through: multiaddrs that end in `/p2p/PEER`.
+    pub relays: Vec<String>,
+    /// Asks the router for a port (UPnP).
+    pub upnp: bool,
     /// Where the local API listens; loopback only. Port 0 draws one.
     pub api: SocketAddr,
     /// File whose first line is the passphrase that wraps the data key.
@@ -31,6 +38,9 @@ impl Config {
             home: home.into(),
             name: None,
             listen: Vec::new(),
+            roles: Roles::default(),
+            relays: Vec::new(),
+            upnp: true,
             api: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             passphrase_file: None,
             disk_free_min_bytes: FREE_MIN_BYTES,

@@ -27,6 +27,7 @@ pub mod offline;
 mod outside;
 pub mod passphrase;
 mod perform;
+pub mod roles;
 pub mod runtime;
 pub mod store;
 mod telling;

@@ -39,6 +39,9 @@ impl Outside {
             listen: config.listen.clone(),
             remembered,
             profile: Profile::Person,
+            roles: config.roles,
+            relays: config.relays.clone(),
+            upnp: config.upnp,
         };
         let net = net::start(settings, handle.clone())
             .await
@@ -80,6 +83,8 @@ impl Outside {
             handle: handle.clone(),
             info: NodeInfo {
                 listen: self.net.listening(),
+                reachability: self.net.reachability(),
+                roles: config.roles,
                 started: self.started,
             },
             disk: Some(probe(handle)),

@@ -9,9 +9,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio::sync::broadcast;
 use waxwing_protocol::query::{self, Changes};
-use waxwing_protocol::store::Read;
+use waxwing_protocol::store::{Read, StoreError};
 
-/// Rows looked at for one batch.
+/// Rows read at once: enough to catch up fast, few enough that a query stays short.
 const PAGE_ROWS: usize = 128;
 /// The same as a distance between cursors.
 const PAGE_SPAN: u64 = PAGE_ROWS as u64;
@@ -38,20 +38,31 @@ impl Telling {
             if after >= newest || self.told.receiver_count() == 0 {
                 return;
             }
-            let read = || query::changes(store, after, PAGE_ROWS);
+            let read = || page(store, after, newest);
             // Whoever listens finds the failure, or the bug, by its own reading.
-            let Ok(Ok(Changes::Rows(rows))) = catch_unwind(AssertUnwindSafe(read)) else {
+            let Ok(Ok(Some(told))) = catch_unwind(AssertUnwindSafe(read)) else {
                 return;
             };
-            let upto = match rows.last() {
-                Some(last) => last.cursor,
-                None => newest.min(after + PAGE_SPAN),
-            };
+            after = told.upto;
             // Nobody may be left by now.
-            let _ = self.told.send(Arc::new(Told { after, upto, rows }));
-            after = upto;
+            let _ = self.told.send(Arc::new(told));
         }
     }
+}
+
+/// The next changes after a cursor and up to `newest` at the most, as many as are read at once; `None` if
+/// the log no longer reaches back to it.
+pub(crate) fn page(store: &dyn Read, after: u64, newest: u64) -> Result<Option<Told>, StoreError> {
+    let Changes::Rows(rows) = query::changes(store, after, PAGE_ROWS)? else {
+        return Ok(None);
+    };
+    let upto = match rows.last() {
+        Some(last) => last.cursor,
+        // Changes whose objects are gone by now have no view: a whole page of them is passed over.
+        // One cursor has one row at most, so none of another kind is.
+        None => newest.min(after + PAGE_SPAN).max(after),
+    };
+    Ok(Some(Told { after, upto, rows }))
 }
 
 #[cfg(test)]

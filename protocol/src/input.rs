@@ -3,6 +3,7 @@
 use crate::feed::past::Past;
 use crate::id::{Mid, Peer};
 pub use crate::identity::contact::Reach;
+use crate::limits::RECEIPT_GATHER_MS;
 use crate::time::{Millis, Secs};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -23,12 +24,15 @@ pub struct Moment<'a> {
 pub struct Settings {
     /// Tell senders when their messages were read.
     pub read_receipts: bool,
+    /// Receipts for a device leave together at multiples of so many milliseconds; 0: at once.
+    pub gather_ms: Millis,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             read_receipts: true,
+            gather_ms: RECEIPT_GATHER_MS,
         }
     }
 }

@@ -84,8 +84,8 @@ pub const ADDRS_MAX: usize = 8;
 pub const INVITE_ADDRS: usize = 4;
 /// Bytes of addresses that fit a first flight beside everything else.
 pub const FIRST_ADDRS_BYTES: usize = 240;
-/// One address in bytes.
-pub const ADDR_BYTES_MAX: usize = 160;
+/// One address in bytes: one of the longest kind, through a relay over IPv6, and room for a name.
+pub const ADDR_BYTES_MAX: usize = 240;
 /// Bridges in one invite.
 pub const INVITE_BRIDGES_MAX: usize = 3;
 /// An invite link in characters.

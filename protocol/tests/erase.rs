@@ -68,6 +68,15 @@ fn remove(pair: &mut Pair, a: bool, name: &str) {
     pair.ask(a, Command::Remove { name }).unwrap();
 }
 
+/// Two who talked, before alice removed bob.
+fn removed() -> Pair {
+    let mut pair = met();
+    pair.say(BOB, "before");
+    remove(&mut pair, ALICE, "bob");
+    work(&mut pair.a);
+    pair
+}
+
 /// Lets a node do what is due until nothing is.
 fn work(node: &mut Node) {
     for _ in 0..1_000 {
@@ -372,10 +381,7 @@ fn a_removed_contact_leaves_nothing_behind() {
 
 #[test]
 fn a_removed_contact_is_a_stranger() {
-    let mut pair = met();
-    pair.say(BOB, "before");
-    remove(&mut pair, ALICE, "bob");
-    work(&mut pair.a);
+    let mut pair = removed();
     let before = query::status(&pair.a.store).unwrap();
     pair.say(BOB, "after");
     pair.pass(70_000);
@@ -423,10 +429,7 @@ fn talk_again(pair: &mut Pair) {
 
 #[test]
 fn who_was_removed_comes_back_by_a_new_link() {
-    let mut pair = met();
-    pair.say(BOB, "before");
-    remove(&mut pair, ALICE, "bob");
-    work(&mut pair.a);
+    let mut pair = removed();
     pair.say(BOB, "meanwhile");
     let link = pair.a.link(1, None);
     // Bob cannot know that she removed him: to him she is connected all the while.
@@ -455,10 +458,7 @@ fn who_was_removed_comes_back_by_a_new_link() {
 
 #[test]
 fn who_removed_somebody_comes_back_by_a_new_link_of_theirs() {
-    let mut pair = met();
-    pair.say(BOB, "before");
-    remove(&mut pair, ALICE, "bob");
-    work(&mut pair.a);
+    let mut pair = removed();
     pair.say(BOB, "meanwhile");
     let link = pair.b.link(1, None);
     add(&mut pair, ALICE, link);
@@ -493,4 +493,26 @@ fn room_for_contacts_comes_back() {
     assert_eq!(removed, None);
     let refusal = pair.ask(ALICE, Command::Remove { name: "bob".into() });
     assert_eq!(refusal.unwrap_err().code, "no_such_contact");
+}
+
+#[test]
+fn the_answer_to_what_was_asked_before_a_removal_is_no_nonsense() {
+    let mut pair = met();
+    let link = pair.b.link(1, None);
+    let (name, note) = (None, None);
+    once(&mut pair, command(Command::Add { link, name, note }));
+    // Bob is asked for the link's objects, and removed before they come.
+    once(&mut pair, command(Command::Remove { name: "bob".into() }));
+    let (hers, his) = (pair.a.peer(), pair.b.peer());
+    let (mut points, mut answers) = (0, 0);
+    while let Some((to_alice, bytes)) = pair.wires.pop_front() {
+        assert!(!to_alice);
+        for answer in common::node::sent(&pair.b.hear(hers, bytes)) {
+            answers += 1;
+            points += common::node::penalty(&pair.a.hear(his, answer));
+        }
+    }
+    assert!(answers > 0, "nothing was asked");
+    assert_eq!(points, 2 * answers);
+    assert_eq!(query::contact(&pair.a.store, "bob").unwrap(), None);
 }

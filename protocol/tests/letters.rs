@@ -1,6 +1,8 @@
 //! Letters through the engine's door: what is taken in, receipted, or left without a trace.
 
 mod common;
+#[path = "letters/fading.rs"]
+mod fading;
 #[path = "letters/scene.rs"]
 mod scene;
 #[path = "letters/verified.rs"]

@@ -69,8 +69,11 @@ impl World {
                 .flat_map(|(other, list)| list.iter().map(move |m| (*other, m)))
             {
                 let id = message.id;
-                // One of ours that nobody has got yet waits for its receipt.
-                let waits = message.mine && message.state < State::Delivered;
+                // One of ours that nobody has got yet waits for its receipt, and so does an edit.
+                let there = views[other].messages.get(&who).into_iter().flatten();
+                let there = there.filter(|m| m.id == id).any(|m| m.text == message.text);
+                let edit = message.mine && message.edited && !there;
+                let waits = edit || (message.mine && message.state < State::Delivered);
                 let late = message.expires_at.is_some_and(|at| at < own) && !waits;
                 let bound = self.model.bound(who, other);
                 let sent = self
@@ -80,7 +83,8 @@ impl World {
                     .filter(|sent| bound && !sent.excused);
                 // The tombstone of a deletion stays where it is.
                 let says = message.state != State::Deleted;
-                let gone = sent.is_some_and(|sent| self.fate(&id, sent, who) == Fate::Gone) && says;
+                let gone = sent.is_some_and(|sent| self.fate(&id, sent, who) == Fate::Gone);
+                let gone = gone && says && !edit;
                 if late || gone {
                     broken.push(("outlived", who, {
                         let (state, at) = (message.state, message.expires_at);

@@ -5,7 +5,7 @@ use crate::world::World;
 use std::collections::BTreeMap;
 use waxwing_protocol::limits::{
     CHANGES_MAX, INIT_SEEN_MAX, INVITES_MAX, SESSIONS_MAX, SKIPPED_PER_ACCOUNT_MAX,
-    SKIPPED_TOTAL_MAX, WAITING_REACTIONS_MAX,
+    SKIPPED_TOTAL_MAX, STRANGER_LETTERS_MAX, WAITING_REACTIONS_MAX,
 };
 use waxwing_protocol::store::{MemoryStore, Table};
 
@@ -57,6 +57,7 @@ pub fn most(table: Table, load: Load) -> u64 {
         Table::InitSeen => (2 * u64::from(INIT_SEEN_MAX)).min(sessions * 4),
         // The answer, and when it may be forgotten.
         Table::Answer => 2 * commands,
+        Table::Held => STRANGER_LETTERS_MAX as u64 * devices,
         Table::Waiting => WAITING_REACTIONS_MAX as u64 * devices,
         Table::Change => CHANGES_MAX,
         Table::Agenda => 64 + 16 * devices + 4 * letters,

@@ -131,7 +131,10 @@ impl World {
         let Some(peer) = self.people[other].peer else {
             return;
         };
-        if self.belief(other, who) == Some(conn) && self.can_reach(who, other) {
+        // What ended meanwhile ends for both: a real link answers no probe any more, and whoever
+        // dialed it would find that out within seconds (`node/src/net/pulse.rs`).
+        let stands = !self.ended.contains(&conn) && self.belief(other, who) == Some(conn);
+        if stands && self.can_reach(who, other) {
             return self.comes_up(who, other, conn);
         }
         self.end_for(other, who, conn);
@@ -180,6 +183,7 @@ impl World {
 
     /// A connection is gone: this side will notice.
     fn end_for(&mut self, who: Who, other: Who, conn: u64) {
+        self.ended.insert(conn);
         if self.belief(who, other) == Some(conn) {
             let span = self.config.link.notice_ms;
             let wait = self.dice_of(who, other).between(span);

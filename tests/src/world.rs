@@ -10,7 +10,7 @@ use crate::person::{Person, Then, Who};
 use crate::report::{Failure, Findings, Trace, Violation};
 use crate::step::Step;
 use crate::watch::Watch;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use waxwing_protocol::id::Peer;
 use waxwing_protocol::input::{Command, DialError, Input};
 
@@ -135,6 +135,8 @@ pub struct World {
     /// When the newest frame that keeps its place arrives, per direction and connection.
     pub(crate) queue_ends: BTreeMap<(Who, Who), (u64, Millis)>,
     pub(crate) next_conn: u64,
+    /// Connections that broke; each side that believes in one will notice.
+    pub(crate) ended: BTreeSet<u64>,
     pub(crate) engine: Box<dyn Engine>,
     queue: BTreeMap<(Millis, u64), Event>,
     seq: u64,
@@ -171,6 +173,7 @@ impl World {
             link_dice: BTreeMap::new(),
             queue_ends: BTreeMap::new(),
             next_conn: 1,
+            ended: BTreeSet::new(),
             engine,
             queue: BTreeMap::new(),
             seq: 0,

@@ -131,25 +131,41 @@ fn token(home: &Path, is_running: bool) -> Check {
     }
 }
 
-/// Who can reach the node, as far as its addresses tell, and whom it reaches.
+/// Who can reach the node and by what ways, and whom it reaches.
 fn reach(status: Option<&Status>) -> Vec<Check> {
     let Some(status) = status else {
         let none = |name| Check::skipped(name, "no node answers");
-        return vec![none("reachability"), none("contacts")];
+        return vec![none("reachability"), none("nat"), none("contacts")];
     };
     const NAME: &str = "reachability";
-    let many = status.listen.len();
+    let why = status.reachability_why.as_str();
+    let is_relayed = status.relays.iter().any(|relay| relay.reserved);
     let reachability = match status.reachability.as_str() {
-        "public" => Check::ok(
-            NAME,
-            format!("it listens on public addresses, {many} in all"),
-        ),
-        "private" => Check::warn(NAME, "it listens on addresses of the local network only")
-            .hint("contacts elsewhere reach it if its ports are forwarded to this machine"),
+        "public" => Check::ok(NAME, format!("from everywhere: {why}")),
+        "unknown" => Check::ok(NAME, format!("perhaps from everywhere: {why}")),
+        "private" if is_relayed => Check::ok(NAME, format!("through a relay: {why}")),
+        "private" => Check::warn(NAME, format!("from its own network: {why}"))
+            .hint("contacts elsewhere reach it through a relay (`--relay`), or if its ports are forwarded to this machine"),
         "loopback" => Check::warn(NAME, "it listens on this machine only")
             .hint("leave `listen` out to be reached from elsewhere"),
         _ => Check::fail(NAME, "it listens on no address")
             .hint("`waxwing config show --origin` tells what it was told"),
+    };
+    let nat = match status.nat.as_str() {
+        "none" => Check::ok("nat", "no router changes its addresses"),
+        "same_port" => Check::ok(
+            "nat",
+            "the router shows everybody the same port: direct connections can be made",
+        ),
+        "own_port_each" => Check::warn(
+            "nat",
+            "the router shows everybody another port: most connections stay with a relay",
+        )
+        .hint("forwarding a port to this machine, or UPnP on the router, makes them direct"),
+        _ => Check::skipped(
+            "nat",
+            "fewer than two relays or contacts have said what they see",
+        ),
     };
     let detail = format!("{} of {} connected now", status.connected, status.contacts);
     let contacts = if status.contacts > 0 && status.connected == 0 {
@@ -157,7 +173,7 @@ fn reach(status: Option<&Status>) -> Vec<Check> {
     } else {
         Check::ok("contacts", detail)
     };
-    vec![reachability, contacts]
+    vec![reachability, nat, contacts]
 }
 
 fn plain(check: &Check, out: Out) -> String {
@@ -198,7 +214,8 @@ mod tests {
     fn status(reachability: &str, contacts: u64, connected: u64) -> Status {
         serde_json::from_value(serde_json::json!({
             "account": "wax1a", "name": "alice", "peer": null, "version": "0", "uptime_s": 1,
-            "listen": [], "reachability": reachability, "contacts": contacts,
+            "listen": [], "reachability": reachability, "reachability_why": "so",
+            "nat": "same_port", "relays": [], "roles": [], "contacts": contacts,
             "connected": connected, "requests": 0, "outbox": 0, "cursor": 0,
             "words_kept": false, "bridges": [], "disk": null,
         }))
@@ -214,10 +231,20 @@ mod tests {
                 .map(|check| check.state)
                 .collect()
         };
-        assert_eq!(states("public", 0, 0), [State::Ok, State::Ok]);
-        assert_eq!(states("private", 3, 1), [State::Warn, State::Ok]);
-        assert_eq!(states("loopback", 3, 0), [State::Warn, State::Warn]);
-        assert_eq!(states("none", 0, 0), [State::Fail, State::Ok]);
+        let ok = State::Ok;
+        assert_eq!(states("public", 0, 0), [ok, ok, ok]);
+        assert_eq!(states("unknown", 0, 0), [ok, ok, ok]);
+        assert_eq!(states("private", 3, 1), [State::Warn, ok, ok]);
+        assert_eq!(states("loopback", 3, 0), [State::Warn, ok, State::Warn]);
+        assert_eq!(states("none", 0, 0), [State::Fail, ok, ok]);
+        let mut relayed = status("private", 0, 0);
+        relayed.relays = vec![waxwing_node::api::model::Relay {
+            peer: "12D3KooW".into(),
+            reserved: true,
+        }];
+        relayed.nat = "own_port_each".into();
+        let found: Vec<State> = reach(Some(&relayed)).iter().map(|c| c.state).collect();
+        assert_eq!(found, [ok, State::Warn, ok]);
         assert!(
             reach(None)
                 .iter()

@@ -4,7 +4,6 @@ use super::Context;
 use crate::client::{Key, segment};
 use crate::error::CliError;
 use crate::show::{self, Place};
-use jiff::Zoned;
 use waxwing_node::api::model::{Contact, Marked, Message, MessageList, ReadRequest, State};
 use waxwing_protocol::limits::{READ_DEFAULT, READ_MAX};
 
@@ -57,12 +56,7 @@ pub async fn run(args: Read, context: &Context) -> Result<(), CliError> {
         path.push_str(&format!("&before={}", segment(before)));
     }
     let list: MessageList = context.client.get(&path).await?;
-    let now = Zoned::now();
-    for message in &list.messages {
-        context.out.object(message, || {
-            show::message(message, Place::Conversation, &now, context.out)
-        })?;
-    }
+    show::messages(&list.messages, Place::Conversation, context.out)?;
     if list.messages.is_empty() {
         context.out.note("Nothing here.");
     }

@@ -4,7 +4,6 @@ use super::{Context, read::limit};
 use crate::client::segment;
 use crate::error::CliError;
 use crate::show::{self, Place};
-use jiff::Zoned;
 use waxwing_node::api::model::MessageList;
 use waxwing_protocol::limits::SEARCH_DEFAULT;
 
@@ -44,12 +43,7 @@ pub async fn run(args: Search, context: &Context) -> Result<(), CliError> {
         path.push_str(&format!("&before={}", segment(before)));
     }
     let list: MessageList = context.client.get(&path).await?;
-    let now = Zoned::now();
-    for message in &list.messages {
-        context.out.object(message, || {
-            show::message(message, Place::Everywhere, &now, context.out)
-        })?;
-    }
+    show::messages(&list.messages, Place::Everywhere, context.out)?;
     match list.messages.last() {
         None => context.out.note("Nothing found."),
         Some(last) if list.messages.len() == limit => {

@@ -49,8 +49,9 @@ fn plain(status: &model::Status, out: Out) -> String {
     }
     let _ = write!(
         text,
-        "\nreach     {}\ncontacts  {}, {} connected now\noutbox    {}",
-        reach(&status.reachability),
+        "\nreach     {}{}\ncontacts  {}, {} connected now\noutbox    {}",
+        reach(status),
+        relays(status),
         status.contacts,
         status.connected,
         match status.outbox {
@@ -91,14 +92,32 @@ fn uptime(seconds: u64) -> String {
     }
 }
 
-fn reach(reachability: &str) -> &str {
-    match reachability {
-        "public" => "from the internet, as far as its addresses tell",
-        "private" => "in the local network, as far as its addresses tell",
-        "loopback" => "on this machine only",
-        "none" => "nowhere: it listens on no address",
+fn reach(status: &model::Status) -> String {
+    let who = match status.reachability.as_str() {
+        "public" => "from everywhere",
+        "private" => "from its own network",
+        "loopback" => "from this machine",
+        "none" => "from nowhere",
+        "unknown" => "perhaps from everywhere",
         other => other,
+    };
+    format!("{who}: {}", text::line(&status.reachability_why))
+}
+
+fn relays(status: &model::Status) -> String {
+    let mut text = String::new();
+    for relay in &status.relays {
+        let state = if relay.reserved {
+            "leads here"
+        } else {
+            "not reached"
+        };
+        let _ = write!(text, "\nrelay     {}  {state}", text::line(&relay.peer));
     }
+    if !status.roles.is_empty() {
+        let _ = write!(text, "\nfor all   {}", status.roles.join(", "));
+    }
+    text
 }
 
 /// `12 KiB`, `3.4 GiB`.

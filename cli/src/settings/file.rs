@@ -135,25 +135,25 @@ fn typed(takes: Takes, value: &Spanned<DeValue<'_>>, path: &Path) -> Result<Valu
             let bytes = bytes.map_err(|_| wrong("that is no number of bytes".to_owned()))?;
             Ok(Value::Size(bytes))
         }
-        (Takes::Addresses, DeValue::Array(items)) => {
+        (Takes::Addresses | Takes::Relays | Takes::Roles, DeValue::Array(items)) => {
             let mut list = Vec::new();
             for item in items.iter() {
                 let DeValue::String(text) = item.get_ref() else {
                     return Err(Wrong::Type);
                 };
                 let one = text.as_ref().to_owned();
-                value::addresses(std::slice::from_ref(&one))
+                value::fit(takes, std::slice::from_ref(&one))
                     .map_err(|what| Wrong::Value(item.span(), what))?;
                 list.push(one);
             }
-            value::addresses(&list).map_err(wrong)?;
+            value::fit(takes, &list).map_err(wrong)?;
             Ok(Value::List(list))
         }
         (Takes::File, DeValue::String(text)) => {
             let beside = path.parent().unwrap_or(path);
             Ok(Value::File(beside.join(text.as_ref())))
         }
-        (Takes::Switch | Takes::Addresses, _) => Err(Wrong::Type),
+        (Takes::Switch | Takes::Addresses | Takes::Relays | Takes::Roles, _) => Err(Wrong::Type),
         (_, DeValue::String(text)) => Value::read(takes, text).map_err(wrong),
         _ => Err(Wrong::Type),
     }

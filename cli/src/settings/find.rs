@@ -1,6 +1,6 @@
 //! Which of several wins.
 
-use super::value::Value;
+use super::value::{self, Value};
 use super::{Flags, Mistake, Origin, SETTINGS, Setting, file};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -92,6 +92,9 @@ fn from_flags(setting: &Setting, flags: &Flags, verbose: u8) -> Option<(Value, O
     let value = match setting.key {
         "name" => flags.name.clone().map(Value::Text),
         "listen" => (!flags.listen.is_empty()).then(|| Value::List(flags.listen.clone())),
+        "relay" => (!flags.relay.is_empty()).then(|| Value::List(flags.relay.clone())),
+        "upnp" => flags.upnp.map(Value::Switch),
+        "role" => (!flags.role.is_empty()).then(|| Value::List(flags.role.clone())),
         "api" => flags.api.map(Value::Loopback),
         "passphrase-file" => flags.passphrase_file.clone().map(Value::File),
         "read-receipts" => flags.read_receipts.map(Value::Switch),
@@ -139,7 +142,8 @@ fn from_environment(
 
 fn otherwise(key: &str) -> Option<Value> {
     match key {
-        "listen" => Some(Value::List(Vec::new())),
+        "listen" | "relay" | "role" => Some(Value::List(Vec::new())),
+        "upnp" => Some(Value::Switch(true)),
         "api" => Some(Value::Loopback(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))),
         "read-receipts" => Some(Value::Switch(input::Settings::default().read_receipts)),
         "disk-free-min" => Some(Value::Size(FREE_MIN_BYTES)),
@@ -170,6 +174,9 @@ impl Settings {
             match (found.key, found.value.clone()) {
                 ("name", Some(Value::Text(name))) => config.name = Some(name),
                 ("listen", Some(Value::List(listen))) => config.listen = listen,
+                ("relay", Some(Value::List(relays))) => config.relays = relays,
+                ("upnp", Some(Value::Switch(on))) => config.upnp = on,
+                ("role", Some(Value::List(roles))) => config.roles = value::roles(&roles),
                 ("api", Some(Value::Loopback(api))) => config.api = api,
                 ("passphrase-file", Some(Value::File(path))) => config.passphrase_file = Some(path),
                 ("read-receipts", Some(Value::Switch(on))) => config.settings.read_receipts = on,

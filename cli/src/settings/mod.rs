@@ -27,7 +27,7 @@ pub struct Setting {
 }
 
 /// Everything that can be set.
-pub static SETTINGS: [Setting; 7] = [
+pub static SETTINGS: [Setting; 10] = [
     Setting {
         key: "name",
         variable: "WAXWING_NAME",
@@ -39,6 +39,24 @@ pub static SETTINGS: [Setting; 7] = [
         variable: "WAXWING_LISTEN",
         takes: Takes::Addresses,
         otherwise: "QUIC and TCP everywhere, on remembered ports",
+    },
+    Setting {
+        key: "relay",
+        variable: "WAXWING_RELAY",
+        takes: Takes::Relays,
+        otherwise: "none",
+    },
+    Setting {
+        key: "upnp",
+        variable: "WAXWING_UPNP",
+        takes: Takes::Switch,
+        otherwise: "on",
+    },
+    Setting {
+        key: "role",
+        variable: "WAXWING_ROLE",
+        takes: Takes::Roles,
+        otherwise: "none",
     },
     Setting {
         key: "api",
@@ -82,6 +100,18 @@ pub struct Flags {
     /// Listen here, repeatable [default: QUIC and TCP everywhere, on remembered ports]
     #[arg(long, value_name = "MULTIADDR")]
     pub listen: Vec<String>,
+    /// Be reached through this relay where nothing more direct leads here, repeatable; two are used
+    /// at a time
+    #[arg(long, value_name = "MULTIADDR", value_parser = value::relay)]
+    pub relay: Vec<String>,
+    /// Ask the router for a port that leads here [default: on]
+    #[arg(long, value_name = "on|off", value_parser = value::switch,
+          action = clap::ArgAction::Set)]
+    pub upnp: Option<bool>,
+    /// What to do for others, repeatable; `relay` carries connections between nodes that cannot
+    /// reach each other, which it cannot read
+    #[arg(long, value_name = "ROLE", value_parser = ["relay"])]
+    pub role: Vec<String>,
     /// Serve the local API here; loopback only, port 0 draws one [default: 127.0.0.1:0]
     #[arg(long, value_name = "ADDR:PORT", value_parser = value::loopback)]
     pub api: Option<std::net::SocketAddr>,

@@ -5,6 +5,9 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
+const RELAY: &str =
+    "/ip4/9.9.9.9/udp/4001/quic-v1/p2p/12D3KooWBtg3aaRMjxwedh83aGiUkwSxDwUZkzuJcfaqUmo7R3pq";
+
 fn parse(text: &str) -> (file::Set, Vec<String>) {
     let (set, mistakes) = file::parse(Path::new("c"), text);
     let shown = |mistake: &Mistake| match &mistake.hint {
@@ -37,12 +40,16 @@ listen = [
   \"/ip4/127.0.0.1/udp/4711/quic-v1\",
   \"/ip4/127.0.0.1/tcp/4711\",
 ]
+relay = [\"RELAY\"]
+upnp = false
+role = [\"relay\"]
 api = \"127.0.0.1:4712\"
 passphrase-file = \"pass\"
 read-receipts = false
 disk-free-min = \"1GiB\"
 log-level = \"waxwing_node=trace,libp2p_swarm=warn\"
 ";
+    let text = &text.replace("RELAY", RELAY);
     let (set, mistakes) = parse(text);
     assert!(mistakes.is_empty(), "{mistakes:?}");
     assert_eq!(set.len(), SETTINGS.len());
@@ -51,6 +58,9 @@ log-level = \"waxwing_node=trace,libp2p_swarm=warn\"
     let config = settings.config(Path::new("/home"));
     assert_eq!(config.name.as_deref(), Some("alice"));
     assert_eq!(config.listen.len(), 2);
+    assert_eq!(config.relays, [RELAY]);
+    assert!(!config.upnp);
+    assert_eq!(config.roles.names(), ["relay"]);
     assert_eq!(config.api.port(), 4712);
     assert!(!config.settings.read_receipts);
     assert_eq!(config.disk_free_min_bytes, 1 << 30);
@@ -108,7 +118,7 @@ fn more_words_are_a_flag_too() {
     ] {
         let settings = find(&Flags::default(), verbose, |_| None, &[]).unwrap();
         assert_eq!(settings.log_level(), Some(level));
-        assert_eq!(settings.0[6].origin.at().as_deref(), origin);
+        assert_eq!(settings.0[9].origin.at().as_deref(), origin);
     }
 }
 
@@ -125,11 +135,11 @@ fn a_mistake_is_named_with_its_place() {
         ),
         (
             "colour = 1",
-            "c:1:1: there is no setting colour (known are name, listen, api, passphrase-file, read-receipts, disk-free-min, log-level)",
+            "c:1:1: there is no setting colour (known are name, listen, relay, upnp, role, api, passphrase-file, read-receipts, disk-free-min, log-level)",
         ),
         (
-            "[up]\nname = \"alice\"",
-            "c:1:2: there is no setting up (known are name, listen, api, passphrase-file, read-receipts, disk-free-min, log-level)",
+            "[settings]\nname = \"alice\"",
+            "c:1:2: there is no setting settings (known are name, listen, relay, upnp, role, api, passphrase-file, read-receipts, disk-free-min, log-level)",
         ),
         (
             "name = \"ä\"\nread-receipts = \"on\"",
@@ -142,6 +152,14 @@ fn a_mistake_is_named_with_its_place() {
         (
             "listen = [\"/ip4/127.0.0.1/tcp/0\", \"here\"]",
             "c:1:35: listen: `here` is not an address to listen on: write /ip4/ADDRESS/udp/PORT/quic-v1 or /ip4/ADDRESS/tcp/PORT (ip6 likewise)",
+        ),
+        (
+            "relay = [\"/ip4/9.9.9.9/udp/4001/quic-v1\"]",
+            "c:1:10: relay: `/ip4/9.9.9.9/udp/4001/quic-v1` is not the address of a relay: write /ip4/ADDRESS/udp/PORT/quic-v1/p2p/PEER or /ip4/ADDRESS/tcp/PORT/p2p/PEER, as the relay's `waxwing status` shows it",
+        ),
+        (
+            "role = [\"bridge\"]",
+            "c:1:9: role: `bridge` is no role; there is relay",
         ),
         (
             "api = \"0.0.0.0:1\"",

@@ -3,6 +3,7 @@
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use waxwing_node::roles::{Role, Roles};
 use waxwing_node::{logs, net};
 use waxwing_protocol::limits::NAME_BYTES_MAX;
 
@@ -16,6 +17,10 @@ pub enum Takes {
     Name,
     /// A list of multiaddrs.
     Addresses,
+    /// A list of multiaddrs that end in a peer.
+    Relays,
+    /// A list of roles.
+    Roles,
     /// A loopback address with a port.
     Loopback,
     /// A path.
@@ -33,7 +38,7 @@ impl Takes {
     pub fn in_file(self) -> &'static str {
         match self {
             Self::Name | Self::Loopback | Self::File | Self::Level => "a string",
-            Self::Addresses => "an array of strings",
+            Self::Addresses | Self::Relays | Self::Roles => "an array of strings",
             Self::Switch => "true or false",
             Self::Size => "a string such as \"64MiB\", or a number of bytes",
         }
@@ -45,7 +50,7 @@ impl Takes {
 pub enum Value {
     /// A name or a log level.
     Text(String),
-    /// Addresses.
+    /// Addresses or roles.
     List(Vec<String>),
     /// Where the API listens.
     Loopback(SocketAddr),
@@ -71,9 +76,9 @@ impl Value {
             Takes::File => Self::File(text.into()),
             Takes::Switch => Self::Switch(switch(text)?),
             Takes::Size => Self::Size(size(text)?),
-            Takes::Addresses => {
+            Takes::Addresses | Takes::Relays | Takes::Roles => {
                 let list: Vec<String> = text.split(',').map(|one| one.trim().to_owned()).collect();
-                addresses(&list)?;
+                fit(takes, &list)?;
                 Self::List(list)
             }
         })
@@ -171,9 +176,40 @@ fn sized(bytes: u64) -> String {
     format!("{number}{}", UNITS[unit])
 }
 
+/// Whether a list is one of what a setting takes.
+///
+/// # Errors
+/// What would be one.
+pub fn fit(takes: Takes, list: &[String]) -> Result<(), String> {
+    match takes {
+        Takes::Relays => {
+            net::check_relays(list).map_err(|error| format!("{error}: {}", error.hint()))
+        }
+        Takes::Roles => match list.iter().find(|role| *role != Role::Relay.name()) {
+            Some(other) => Err(format!("`{other}` is no role; there is relay")),
+            None => Ok(()),
+        },
+        _ => addresses(list),
+    }
+}
+
+/// # Errors
+/// What would be a relay's address.
+pub fn relay(text: &str) -> Result<String, String> {
+    let one = text.to_owned();
+    fit(Takes::Relays, std::slice::from_ref(&one))?;
+    Ok(one)
+}
+
+/// The roles of a list that fits.
+pub fn roles(list: &[String]) -> Roles {
+    let known = list.iter().filter_map(|role| role.parse::<Role>().ok());
+    known.fold(Roles::default(), Roles::with)
+}
+
 /// # Errors
 /// What would be addresses.
-pub fn addresses(list: &[String]) -> Result<(), String> {
+fn addresses(list: &[String]) -> Result<(), String> {
     net::check(list).map_err(|error| format!("{error}: {}", error.hint()))
 }
 

@@ -63,6 +63,9 @@ fn every_setting_is_shown_with_its_origin() {
     let expected = [
         json!({ "key": "name", "value": "alice", "origin": "flag", "at": "--name" }),
         json!({ "key": "listen", "value": [], "origin": "default", "at": null }),
+        json!({ "key": "relay", "value": [], "origin": "default", "at": null }),
+        json!({ "key": "upnp", "value": true, "origin": "default", "at": null }),
+        json!({ "key": "role", "value": [], "origin": "default", "at": null }),
         json!({ "key": "api", "value": "127.0.0.1:0", "origin": "default", "at": null }),
         json!({ "key": "passphrase-file", "value": null, "origin": "default", "at": null }),
         json!({ "key": "read-receipts", "value": false, "origin": "file", "at": place }),

@@ -49,6 +49,7 @@ fn without_a_home_everything_that_can_be_looked_at_is() {
         ("version", "skipped"),
         ("home", "warn"),
         ("reachability", "skipped"),
+        ("nat", "skipped"),
         ("core_dumps", "ok"),
     ] {
         assert_eq!(state(&found, name), expected, "{name}");

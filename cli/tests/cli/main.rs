@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(10);
 
-const STATUS: &str = r#"{"account":"wax1a","name":"alice","peer":null,"version":"0.1.0","uptime_s":5,"listen":["/ip4/127.0.0.1/tcp/1"],"reachability":"loopback","contacts":1,"connected":0,"requests":0,"outbox":0,"cursor":4,"words_kept":false,"bridges":[],"disk":null}"#;
+const STATUS: &str = r#"{"account":"wax1a","name":"alice","peer":null,"version":"0.1.0","uptime_s":5,"listen":["/ip4/127.0.0.1/tcp/1"],"reachability":"loopback","reachability_why":"so","nat":"unknown","relays":[],"roles":[],"contacts":1,"connected":0,"requests":0,"outbox":0,"cursor":4,"words_kept":false,"bridges":[],"disk":null}"#;
 const QUEUED: &str = r#"{"id":"m1","state":"queued"}"#;
 
 fn command(home: &Path, args: &[&str]) -> Command {

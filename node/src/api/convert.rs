@@ -2,9 +2,9 @@
 
 use super::model;
 use crate::compacting::Compaction;
+use crate::net::RelayState;
 use jiff::Timestamp;
 use libp2p::identity::{PublicKey, ed25519};
-use std::net::IpAddr;
 use waxwing_protocol::id::{DeviceId, Mid, Peer};
 use waxwing_protocol::input::Reach;
 use waxwing_protocol::output::{Answer, ContactState, State};
@@ -311,33 +311,11 @@ pub fn compaction(state: Compaction) -> model::Compaction {
     }
 }
 
-/// What listen addresses tell about who could reach them: `public` if one is of the open
-/// internet, `private` if one is of a local network, `loopback` if all stay on this machine, `none`
-/// without any.
-pub fn reachability(listen: &[String]) -> &'static str {
-    let ip = |addr: &String| -> Option<IpAddr> {
-        let mut parts = addr.split('/').skip(1);
-        let (kind, value) = (parts.next()?, parts.next()?);
-        matches!(kind, "ip4" | "ip6").then(|| value.parse().ok())?
+/// Relays as they are shown.
+pub fn relays(list: Vec<RelayState>) -> Vec<model::Relay> {
+    let shown = |relay: RelayState| model::Relay {
+        peer: relay.peer,
+        reserved: relay.reserved,
     };
-    let rank = |ip: IpAddr| match ip {
-        _ if ip.is_loopback() => 1,
-        IpAddr::V4(ip) if ip.is_private() || ip.is_link_local() || ip.is_unspecified() => 2,
-        // Addresses of examples lead nowhere.
-        IpAddr::V4(ip) if ip.is_documentation() => 2,
-        // RFC 6598: behind the carrier's own NAT.
-        IpAddr::V4(ip) if ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64 => 2,
-        IpAddr::V6(ip)
-            if ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_unspecified() =>
-        {
-            2
-        }
-        IpAddr::V4(_) | IpAddr::V6(_) => 3,
-    };
-    match listen.iter().filter_map(ip).map(rank).max() {
-        Some(3) => "public",
-        Some(2) => "private",
-        Some(_) => "loopback",
-        None => "none",
-    }
+    list.into_iter().map(shown).collect()
 }

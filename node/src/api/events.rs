@@ -7,6 +7,7 @@ use super::problem::Fault;
 use super::server::Shared;
 use super::table::Resync;
 use crate::runtime::Told;
+use crate::telling;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -19,12 +20,8 @@ use std::time::Duration;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use utoipa::IntoParams;
-use waxwing_protocol::query::{self, Change, ChangeView, Changes};
+use waxwing_protocol::query::{self, Change, ChangeView};
 
-/// Rows read at once: enough to catch up fast, few enough that a query stays short.
-const PAGE_ROWS: usize = 128;
-/// The same as a distance between cursors.
-const PAGE_SPAN: u64 = PAGE_ROWS as u64;
 /// A comment this often shows the client, and any proxy, that the stream lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
@@ -163,31 +160,24 @@ impl Feed {
             .shared
             .handle
             .query(move |store| {
-                let page = query::changes(store, after, PAGE_ROWS)?;
+                let page = telling::page(store, after, newest)?;
                 let name = only.map(|account| query::contact_of(store, &account));
                 Ok((page, name.transpose()?))
             })
             .await?;
-        match page {
-            Changes::Rows(mut rows) => {
-                match rows.last() {
-                    Some(last) => self.after = last.cursor,
-                    // Changes whose objects are gone by now have no view: a whole page of them is
-                    // passed over. One cursor has one row at most, so none of another kind is.
-                    None => self.after = newest.min(after + PAGE_SPAN).max(after),
-                }
-                if let (Some(contact), Some(only)) = (contact, only) {
-                    let name = contact.map(|contact| contact.name);
-                    rows.retain(|row| match &row.change {
-                        Change::Removed { account, .. } => *account == only,
-                        change => name.is_some() && whose(change) == name.as_deref(),
-                    });
-                }
-                self.ready.extend(rows);
-                Ok(true)
-            }
-            Changes::Gone { .. } => Ok(false),
+        let Some(Told { upto, mut rows, .. }) = page else {
+            return Ok(false);
+        };
+        self.after = upto;
+        if let (Some(contact), Some(only)) = (contact, only) {
+            let name = contact.map(|contact| contact.name);
+            rows.retain(|row| match &row.change {
+                Change::Removed { account, .. } => *account == only,
+                change => name.is_some() && whose(change) == name.as_deref(),
+            });
         }
+        self.ready.extend(rows);
+        Ok(true)
     }
 
     /// Takes over what the engine told, as far as it follows on what is there. A program that may

@@ -27,7 +27,7 @@ pub use history::{
 };
 pub use keep::{Compaction, Disappear, DisappearRequest};
 pub use kinds::{Account, DeviceId, MessageId, PeerId, Time, TokenId};
-pub use own::{Disk, Id, Invite, InviteRequest, ReadyLine, Status, Words, WordsWritten};
+pub use own::{Disk, Id, Invite, InviteRequest, ReadyLine, Relay, Status, Words, WordsWritten};
 pub use people::{
     AddRequest, Added, Contact, ContactList, ContactState, Reach, Request, RequestList,
 };

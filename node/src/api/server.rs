@@ -5,6 +5,8 @@ use super::caller::Limits;
 use super::guard::{self, Guard, Way};
 use super::model::Disk;
 use super::routes;
+use crate::net::Reachability;
+use crate::roles::Roles;
 use crate::runtime::EngineHandle;
 use crate::tokens::Tokens;
 use axum::Router;
@@ -56,6 +58,10 @@ pub type DiskProbe = Arc<dyn Fn() -> Option<Disk> + Send + Sync>;
 pub struct NodeInfo {
     /// Multiaddrs that the node listens on, kept up to date by the network.
     pub listen: watch::Receiver<Vec<String>>,
+    /// How others reach this node.
+    pub reachability: watch::Receiver<Reachability>,
+    /// What it does for others.
+    pub roles: Roles,
     /// When the node started.
     pub started: Instant,
 }

@@ -7,6 +7,8 @@ mod programs;
 mod shapes;
 
 use super::{ApiConfig, ApiServer, ApiState, NodeInfo, serve};
+use crate::net::Reachability;
+use crate::roles::Roles;
 use crate::runtime::{Ask, EngineHandle};
 use crate::tokens::Tokens;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -60,6 +62,8 @@ fn state(
         handle: EngineHandle::new(asks, cursors),
         info: NodeInfo {
             listen,
+            reachability: watch::channel(Reachability::default()).1,
+            roles: Roles::default(),
             started: Instant::now(),
         },
         disk: None,

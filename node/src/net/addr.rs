@@ -106,6 +106,62 @@ pub(super) fn transport(addr: &Multiaddr) -> Option<Transport> {
     parts.next().is_none().then_some(found)
 }
 
+/// A relay and one of its addresses, from the shape `address/p2p/RELAY`; `None` for every other.
+pub(super) fn relay(addr: &Multiaddr) -> Option<(PeerId, Multiaddr)> {
+    let mut direct = addr.clone();
+    let Some(Protocol::P2p(id)) = direct.pop() else {
+        return None;
+    };
+    transport(&direct)?;
+    from_peer_id(&id)?;
+    Some((id, direct))
+}
+
+/// The relay of an address of the shape `address/p2p/RELAY/p2p-circuit`, and the transport that
+/// leads to it; `None` for every other shape.
+pub(super) fn circuit(addr: &Multiaddr) -> Option<(PeerId, Transport)> {
+    let mut before = addr.clone();
+    let Some(Protocol::P2pCircuit) = before.pop() else {
+        return None;
+    };
+    let (id, direct) = relay(&before)?;
+    Some((id, transport(&direct)?))
+}
+
+/// Whether an address leads through a relay.
+pub(super) fn is_circuit(addr: &Multiaddr) -> bool {
+    addr.iter().any(|part| part == Protocol::P2pCircuit)
+}
+
+/// What others are told, at most [`ADDRS_MAX`], from our own addresses and those through each
+/// relay, all best first. Links and first messages name only the first few: so those begin with
+/// two that lead here directly, one from far and one from near if there are both, and one through
+/// each relay. Who dials tries near ones first, whatever their order.
+pub(super) fn advertised(direct: &[Multiaddr], circuits: &[Vec<Multiaddr>]) -> Vec<Multiaddr> {
+    let first = |wanted| direct.iter().find(|addr| scope(addr) == wanted);
+    let mut head: Vec<&Multiaddr> = [Scope::Public, Scope::Private]
+        .into_iter()
+        .filter_map(first)
+        .collect();
+    for addr in direct {
+        if head.len() < HEAD_DIRECT && !head.contains(&addr) {
+            head.push(addr);
+        }
+    }
+    let each = circuits.iter().filter_map(|list| list.first());
+    let others = circuits.iter().flat_map(|list| list.iter().skip(1));
+    let mut out: Vec<Multiaddr> = Vec::new();
+    for addr in head.into_iter().chain(each).chain(direct).chain(others) {
+        if out.len() < ADDRS_MAX && !out.contains(addr) {
+            out.push(addr.clone());
+        }
+    }
+    out
+}
+
+/// Direct addresses at the head of what others are told.
+const HEAD_DIRECT: usize = 2;
+
 /// The port of an address.
 pub(super) fn port(addr: &Multiaddr) -> Option<u16> {
     addr.iter().find_map(|part| match part {
@@ -167,7 +223,8 @@ pub(super) fn usable(peer: PeerId, addrs: &[String], ours: &[Transport]) -> Usab
             }
             addr.pop();
         }
-        match transport(&addr) {
+        let through = circuit(&addr).filter(|(relay, _)| *relay != peer);
+        match transport(&addr).or(through.map(|(_, kind)| kind)) {
             Some(kind) if ours.contains(&kind) => {
                 if !found.contains(&addr) {
                     found.push(addr);
@@ -270,5 +327,50 @@ mod tests {
             ]),
             Usable::Some(vec![addr("/ip4/127.0.0.1/udp/9/quic-v1")])
         );
+        let through = format!("/ip4/9.9.9.9/udp/9/quic-v1/p2p/{other}/p2p-circuit");
+        assert_eq!(
+            list(&[format!("{through}/p2p/{peer}"), through.clone()]),
+            Usable::Some(vec![addr(&through)])
+        );
+        for bad in [
+            format!("/ip4/9.9.9.9/tcp/9/p2p/{other}/p2p-circuit"),
+            format!("/ip4/9.9.9.9/udp/9/quic-v1/p2p/{peer}/p2p-circuit"),
+            format!("{through}/p2p-circuit"),
+            format!("/p2p/{other}/p2p-circuit"),
+        ] {
+            assert_eq!(list(&[bad]), Usable::NoTransport);
+        }
+    }
+
+    #[test]
+    fn a_relay_is_named_with_its_peer() {
+        let id = Keypair::generate_ed25519().public().to_peer_id();
+        let direct = addr("/dns4/relay.example.org/tcp/4001");
+        let full = direct.clone().with(Protocol::P2p(id));
+        assert_eq!(relay(&full), Some((id, direct.clone())));
+        let through = full.with(Protocol::P2pCircuit);
+        assert_eq!(circuit(&through), Some((id, Transport::Tcp)));
+        assert!(is_circuit(&through));
+        assert_eq!(relay(&direct), None);
+        assert_eq!(relay(&through), None);
+    }
+
+    #[test]
+    fn the_first_few_addresses_lead_here_from_everywhere() {
+        let list = |texts: &[&str]| texts.iter().map(|text| addr(text)).collect::<Vec<_>>();
+        let far = list(&["/ip4/9.9.9.9/udp/5/quic-v1", "/ip4/9.9.9.9/tcp/5"]);
+        let near = list(&["/ip4/10.0.0.1/udp/5/quic-v1", "/ip4/10.0.0.1/tcp/5"]);
+        let here = list(&["/ip4/127.0.0.1/tcp/5"]);
+        let through = [list(&["/tcp/1", "/tcp/2"]), list(&["/tcp/3"])];
+        let all = advertised(
+            &[far.clone(), near.clone(), here.clone()].concat(),
+            &through,
+        );
+        let want = [&far[0], &near[0], &through[0][0], &through[1][0], &far[1]];
+        assert_eq!(all.iter().take(5).collect::<Vec<_>>(), want);
+        assert_eq!(all.len(), 8);
+        let private = advertised(&[near.clone(), here].concat(), &through);
+        let want = [&near[0], &near[1], &through[0][0], &through[1][0]];
+        assert_eq!(private.iter().take(4).collect::<Vec<_>>(), want);
     }
 }

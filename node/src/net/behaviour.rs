@@ -1,12 +1,16 @@
-//! The swarm's behaviour: who may connect, who we are, and the frame stream.
+//! The swarm's behaviour: who may connect, who we are, the frame stream, and the ways to each
+//! other: relays, holes, the router's ports.
 
 use super::profile::{CONNECTIONS_PER_PEER_MAX, Limits};
-use super::{frames, gate};
+use super::{frames, gate, host, observe};
+use crate::roles::Roles;
+use libp2p::autonat::v2 as autonat;
 use libp2p::connection_limits::{self, ConnectionLimits};
-use libp2p::identify;
 use libp2p::identity::Keypair;
-use libp2p::ping;
-use libp2p::swarm::NetworkBehaviour;
+use libp2p::multiaddr::Multiaddr;
+use libp2p::swarm::behaviour::toggle::Toggle;
+use libp2p::swarm::{ConnectionId, NetworkBehaviour};
+use libp2p::{PeerId, dcutr, identify, ping, relay, upnp};
 use std::convert::Infallible;
 
 /// Names the network to other libp2p nodes.
@@ -19,10 +23,16 @@ const AGENT_VERSION: &str = concat!("waxwing/", env!("CARGO_PKG_VERSION"));
 pub(super) enum Event {
     /// A frame stream is ready.
     Opened(Box<frames::Opened>),
-    /// Somebody said who they are, or asked who we are.
-    Identify,
-    /// A connection was found alive or not; the frame stream's own probe decides what to do.
-    Ping,
+    /// A relay agreed to carry connections to us.
+    Reserved(PeerId),
+    /// A hole was punched; over which connection.
+    Punched(ConnectionId),
+    /// Somebody outside tried to reach one of our addresses.
+    Checked(Multiaddr, bool),
+    /// The router opened a port for us, or closed it.
+    Mapped(bool),
+    /// Nothing that the task has to know.
+    Other,
 }
 
 /// Order matters: the gate turns a connection away before the limits count it.
@@ -31,13 +41,31 @@ pub(super) enum Event {
 pub(super) struct Behaviour {
     pub(super) gate: gate::Behaviour,
     limits: connection_limits::Behaviour,
-    identify: identify::Behaviour,
+    pub(super) observe: observe::Behaviour,
     ping: ping::Behaviour,
-    frames: frames::Behaviour,
+    pub(super) frames: frames::Behaviour,
+    relay: relay::client::Behaviour,
+    punch: dcutr::Behaviour,
+    /// Only where somebody else could reach us at all.
+    check: Toggle<autonat::client::Behaviour>,
+    router: Toggle<upnp::tokio::Behaviour>,
+    /// Only with the role of a relay.
+    host: Toggle<relay::Behaviour>,
+    check_others: Toggle<autonat::server::Behaviour>,
+}
+
+/// What a behaviour is to begin with.
+pub(super) struct Wishes {
+    pub(super) limits: Limits,
+    pub(super) roles: Roles,
+    /// Others than this machine can connect.
+    pub(super) outside: bool,
+    pub(super) upnp: bool,
 }
 
 impl Behaviour {
-    pub(super) fn new(keypair: &Keypair, limits: Limits) -> Self {
+    pub(super) fn new(keypair: &Keypair, relay: relay::client::Behaviour, wishes: &Wishes) -> Self {
+        let limits = wishes.limits;
         let counts = ConnectionLimits::default()
             .with_max_pending_incoming(Some(limits.pending))
             .with_max_pending_outgoing(Some(limits.pending))
@@ -50,12 +78,25 @@ impl Behaviour {
             .with_agent_version(AGENT_VERSION.into())
             .with_hide_listen_addrs(true)
             .with_cache_size(0);
+        let me = keypair.public().to_peer_id();
+        let hosts = wishes.roles.relay;
         Self {
-            gate: gate::Behaviour::new(limits.per_network),
+            gate: gate::Behaviour::new(limits.per_network, limits.per_relay),
             limits: connection_limits::Behaviour::new(counts),
-            identify: identify::Behaviour::new(identify),
+            observe: observe::Behaviour::new(identify, hosts),
             ping: ping::Behaviour::default(),
             frames: frames::Behaviour::default(),
+            relay,
+            punch: dcutr::Behaviour::new(me),
+            check: wishes
+                .outside
+                .then(autonat::client::Behaviour::default)
+                .into(),
+            router: (wishes.outside && wishes.upnp)
+                .then(upnp::tokio::Behaviour::default)
+                .into(),
+            host: hosts.then(|| host::relay(me, limits)).into(),
+            check_others: hosts.then(autonat::server::Behaviour::default).into(),
         }
     }
 }
@@ -66,15 +107,61 @@ impl From<frames::Opened> for Event {
     }
 }
 
-impl From<identify::Event> for Event {
-    fn from(_: identify::Event) -> Self {
-        Self::Identify
+impl From<ping::Event> for Event {
+    /// The frame stream's own probe decides what to do.
+    fn from(_: ping::Event) -> Self {
+        Self::Other
     }
 }
 
-impl From<ping::Event> for Event {
-    fn from(_: ping::Event) -> Self {
-        Self::Ping
+impl From<relay::client::Event> for Event {
+    fn from(event: relay::client::Event) -> Self {
+        match event {
+            relay::client::Event::ReservationReqAccepted { relay_peer_id, .. } => {
+                Self::Reserved(relay_peer_id)
+            }
+            _ => Self::Other,
+        }
+    }
+}
+
+impl From<dcutr::Event> for Event {
+    fn from(event: dcutr::Event) -> Self {
+        match event.result {
+            Ok(connection) => Self::Punched(connection),
+            Err(error) => {
+                tracing::debug!(%error, "no hole was punched");
+                Self::Other
+            }
+        }
+    }
+}
+
+impl From<autonat::client::Event> for Event {
+    fn from(event: autonat::client::Event) -> Self {
+        Self::Checked(event.tested_addr, event.result.is_ok())
+    }
+}
+
+impl From<upnp::Event> for Event {
+    fn from(event: upnp::Event) -> Self {
+        match event {
+            upnp::Event::NewExternalAddr { .. } => Self::Mapped(true),
+            upnp::Event::ExpiredExternalAddr { .. } => Self::Mapped(false),
+            upnp::Event::GatewayNotFound | upnp::Event::NonRoutableGateway => Self::Other,
+        }
+    }
+}
+
+impl From<relay::Event> for Event {
+    fn from(_: relay::Event) -> Self {
+        Self::Other
+    }
+}
+
+impl From<autonat::server::Event> for Event {
+    fn from(_: autonat::server::Event) -> Self {
+        Self::Other
     }
 }
 

@@ -1,6 +1,6 @@
 //! One dial from request to outcome, and what libp2p's errors mean.
 
-use super::addr::{Scope, scope};
+use super::addr::{Scope, circuit, scope};
 use libp2p::core::transport::TransportError;
 use libp2p::multiaddr::Multiaddr;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
@@ -58,6 +58,11 @@ impl Dial {
             retried: false,
             wrong: false,
         }
+    }
+
+    /// Relays that lead to the peer.
+    pub(super) fn relays(&self) -> impl Iterator<Item = PeerId> + '_ {
+        self.addrs.iter().filter_map(|addr| Some(circuit(addr)?.0))
     }
 
     /// Options of the next attempt, which from now on is the one waited for.

@@ -1,11 +1,16 @@
 //! Negotiates the one frame stream of a connection and hands it out.
 //!
 //! The connection's dialer opens the stream as soon as the connection stands; the listener takes
-//! the first one and drops every further one.
+//! the first one and drops every further one. Of two nodes that punch a hole both dial; then the
+//! one that libp2p gave the listener's part waits.
+//!
+//! Some connections carry none: those to a relay, those over which a hole is to be punched, and
+//! those that only show that a node can be reached.
 
 use libp2p::core::transport::PortUse;
 use libp2p::core::upgrade::ReadyUpgrade;
 use libp2p::core::{Endpoint, Multiaddr};
+use libp2p::swarm::behaviour::{ConnectionClosed, DialFailure};
 use libp2p::swarm::handler::{ConnectionEvent, FullyNegotiatedInbound, FullyNegotiatedOutbound};
 use libp2p::swarm::{
     CloseConnection, ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId,
@@ -13,7 +18,7 @@ use libp2p::swarm::{
     ToSwarm,
 };
 use libp2p::{PeerId, Stream, StreamProtocol};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::convert::Infallible;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -40,6 +45,39 @@ pub(super) struct Opened {
 pub(super) struct Behaviour {
     outcomes: VecDeque<ToSwarm<Opened, Infallible>>,
     waker: Option<Waker>,
+    /// Dialed for what they do, not for who they are.
+    relays: HashSet<PeerId>,
+    /// Dials to one of them that are for frames all the same.
+    asked: HashSet<ConnectionId>,
+    /// Connections that we dialed, or dial, and that carry no frames.
+    quiet: HashSet<ConnectionId>,
+}
+
+impl Behaviour {
+    /// From now on, connections to these are dialed without frames.
+    pub(super) fn set_relays(&mut self, relays: HashSet<PeerId>) {
+        self.relays = relays;
+    }
+
+    /// This dial is for frames, whoever it leads to.
+    pub(super) fn ask(&mut self, dial: ConnectionId) {
+        self.asked.insert(dial);
+    }
+
+    /// This dial is not for frames.
+    pub(super) fn hush(&mut self, dial: ConnectionId) {
+        self.quiet.insert(dial);
+    }
+
+    /// Whether we dialed this connection without frames.
+    pub(super) fn is_quiet(&self, connection: ConnectionId) -> bool {
+        self.quiet.contains(&connection)
+    }
+
+    fn forget(&mut self, connection: ConnectionId) {
+        self.asked.remove(&connection);
+        self.quiet.remove(&connection);
+    }
 }
 
 impl NetworkBehaviour for Behaviour {
@@ -58,16 +96,36 @@ impl NetworkBehaviour for Behaviour {
 
     fn handle_established_outbound_connection(
         &mut self,
-        _: ConnectionId,
-        _: PeerId,
+        connection: ConnectionId,
+        peer: PeerId,
         _: &Multiaddr,
-        _: Endpoint,
-        _: PortUse,
+        role: Endpoint,
+        port: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(Handler::new(Wants::ToOpen))
+        // A new port is taken only to show a node that it can be reached.
+        let is_for_something_else = port == PortUse::New
+            || (self.relays.contains(&peer) && !self.asked.contains(&connection));
+        if is_for_something_else && role == Endpoint::Dialer {
+            self.quiet.insert(connection);
+        }
+        Ok(Handler::new(if self.quiet.contains(&connection) {
+            Wants::Nothing
+        } else if role == Endpoint::Listener {
+            Wants::ToAccept
+        } else {
+            Wants::ToOpen
+        }))
     }
 
-    fn on_swarm_event(&mut self, _: FromSwarm) {}
+    fn on_swarm_event(&mut self, event: FromSwarm) {
+        match event {
+            FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, .. })
+            | FromSwarm::DialFailure(DialFailure { connection_id, .. }) => {
+                self.forget(connection_id);
+            }
+            _ => {}
+        }
+    }
 
     fn on_connection_handler_event(
         &mut self,

@@ -434,8 +434,8 @@ mod tests {
             ends: true,
         };
         for (may_give_up, want) in [(true, End::Surplus), (false, End::Closed)] {
-            let old = links.join(PEER, &engine).await.unwrap();
-            let new = links.join(PEER, &engine).await.unwrap();
+            let old = links.join(PEER, Reach::Direct, &engine).await.unwrap();
+            let new = links.join(PEER, Reach::Direct, &engine).await.unwrap();
             let (up, down) = (
                 Event::Up {
                     peer: PEER,
@@ -457,7 +457,7 @@ mod tests {
     async fn a_silent_peer_is_given_up() {
         let links = Links::default();
         let (engine, mut asks) = engine();
-        let place = links.join(PEER, &engine).await.unwrap();
+        let place = links.join(PEER, Reach::Direct, &engine).await.unwrap();
         links.send(PEER, 1, vec![1]).unwrap();
         let far = Far {
             signs: 0,

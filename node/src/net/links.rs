@@ -1,7 +1,8 @@
 //! The table of links: who is connected, and over which link frames leave.
 //!
 //! A *link* is a connection whose frame stream is open. A peer may have several; frames are read
-//! from all of them and written to the newest. The engine sees one: `Up` when the first comes,
+//! from all of them and written to the newest, but never to one through a relay while there is a
+//! direct one. The engine sees one: `Up` when the first comes,
 //! `Down` then `Up` when another one takes over, `Down` when the last one went. Everything that
 //! concerns one peer reaches the engine under that peer's `order` lock, so frames never stand
 //! outside an `Up` and its `Down`.
@@ -57,7 +58,8 @@ struct Table {
 #[derive(Default)]
 struct Entry {
     order: Arc<tokio::sync::Mutex<()>>,
-    /// Oldest first; the last one is written to.
+    /// Those through a relay first, then the direct ones, each oldest first; the last one is written
+    /// to.
     links: Vec<Slot>,
     /// The engine was told `Up` last.
     up: bool,
@@ -65,6 +67,7 @@ struct Entry {
 
 struct Slot {
     number: u64,
+    how: Reach,
     /// Dropped to tell the link to write what waits and close.
     queue: Option<mpsc::Sender<Outgoing>>,
     state: Arc<LinkState>,
@@ -84,6 +87,7 @@ pub(super) struct Place {
     pub(super) peer: Peer,
     pub(super) state: Arc<LinkState>,
     number: u64,
+    how: Reach,
     order: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -135,6 +139,12 @@ impl Links {
             .is_some_and(|entry| !entry.links.is_empty())
     }
 
+    /// How the link to a peer that is written to leads there.
+    pub(super) fn how(&self, peer: &Peer) -> Option<Reach> {
+        let table = self.lock();
+        Some(table.peers.get(peer)?.links.last()?.how)
+    }
+
     /// Links that are open.
     pub(super) fn count(&self) -> usize {
         let table = self.lock();
@@ -152,9 +162,14 @@ impl Links {
         }
     }
 
-    /// Enters a new link, which is written to from now on, and tells the engine. `None` if the
-    /// node shuts down.
-    pub(super) async fn join(&self, peer: Peer, engine: &EngineHandle) -> Option<(Place, Queue)> {
+    /// Enters a new link, which is written to from now on if none is better, and tells the engine.
+    /// `None` if the node shuts down.
+    pub(super) async fn join(
+        &self,
+        peer: Peer,
+        how: Reach,
+        engine: &EngineHandle,
+    ) -> Option<(Place, Queue)> {
         let order = {
             let mut table = self.lock();
             if table.closed {
@@ -167,13 +182,15 @@ impl Links {
             peer,
             state: Arc::default(),
             number: self.numbers.fetch_add(1, Relaxed),
+            how,
             order,
         };
         let guard = place.order.lock().await;
         let entered = self.enter(&place, sender);
         let told = match entered {
-            None => Ok(()),
-            Some(was_up) => tell_up(peer, was_up, engine).await,
+            None | Some(Entered::Aside) => Ok(()),
+            Some(Entered::First) => tell_up(peer, false, how, engine).await,
+            Some(Entered::Instead) => tell_up(peer, true, how, engine).await,
         };
         drop(guard);
         match (entered, told) {
@@ -185,27 +202,42 @@ impl Links {
         }
     }
 
-    /// Whether the peer was up before; `None` if the table closed meanwhile.
-    fn enter(&self, place: &Place, queue: mpsc::Sender<Outgoing>) -> Option<bool> {
+    /// `None` if the table closed meanwhile.
+    fn enter(&self, place: &Place, queue: mpsc::Sender<Outgoing>) -> Option<Entered> {
         let mut table = self.lock();
         if table.closed {
             return None;
         }
         let entry = table.peers.get_mut(&place.peer)?;
-        for slot in &mut entry.links {
-            slot.state.is_written_to.store(false, Relaxed);
+        let is_relayed = |slot: &Slot| slot.how == Reach::Relayed;
+        let at = match place.how {
+            Reach::Relayed => entry.links.iter().filter(|slot| is_relayed(slot)).count(),
+            Reach::Direct | Reach::Punched => entry.links.len(),
+        };
+        let is_last = at == entry.links.len();
+        if is_last {
+            for slot in &mut entry.links {
+                slot.state.is_written_to.store(false, Relaxed);
+            }
         }
-        place.state.is_written_to.store(true, Relaxed);
-        entry.links.push(Slot {
+        place.state.is_written_to.store(is_last, Relaxed);
+        let slot = Slot {
             number: place.number,
+            how: place.how,
             queue: Some(queue),
             state: Arc::clone(&place.state),
-        });
+        };
+        entry.links.insert(at, slot);
         let surplus = entry.links.len().saturating_sub(LINKS_PER_PEER_MAX);
         for slot in entry.links.iter_mut().take(surplus) {
             slot.queue = None;
         }
-        Some(std::mem::replace(&mut entry.up, true))
+        let was_up = std::mem::replace(&mut entry.up, true);
+        Some(match (was_up, is_last) {
+            (false, _) => Entered::First,
+            (true, true) => Entered::Instead,
+            (true, false) => Entered::Aside,
+        })
     }
 
     /// Gives a frame to the engine; waits while its queue is full.
@@ -254,7 +286,7 @@ impl Links {
         let _ = match change {
             Change::None => Ok(()),
             Change::Down => engine.input(Input::Down { peer }).await,
-            Change::DownUp => tell_up(peer, true, engine).await,
+            Change::DownUp(how) => tell_up(peer, true, how, engine).await,
         };
         drop(guard);
         drop(place);
@@ -286,7 +318,7 @@ impl Links {
         match entry.links.last() {
             Some(slot) if !closed => {
                 slot.state.is_written_to.store(true, Relaxed);
-                Change::DownUp
+                Change::DownUp(slot.how)
             }
             _ => {
                 entry.up = false;
@@ -300,13 +332,28 @@ impl Links {
 enum Change {
     None,
     Down,
-    DownUp,
+    DownUp(Reach),
 }
 
-async fn tell_up(peer: Peer, was_up: bool, engine: &EngineHandle) -> Result<(), EngineError> {
+/// Where a new link stands among those to the same peer.
+#[derive(Clone, Copy)]
+enum Entered {
+    /// The engine knew of none.
+    First,
+    /// It is written to in place of another one.
+    Instead,
+    /// It is read, and another one is written to.
+    Aside,
+}
+
+async fn tell_up(
+    peer: Peer,
+    was_up: bool,
+    how: Reach,
+    engine: &EngineHandle,
+) -> Result<(), EngineError> {
     if was_up {
         engine.input(Input::Down { peer }).await?;
     }
-    let how = Reach::Direct;
     engine.input(Input::Up { peer, how }).await
 }

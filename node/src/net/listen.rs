@@ -44,6 +44,16 @@ impl Plan {
         ))
     }
 
+    /// Whether others than this machine could connect.
+    pub(super) fn is_for_others(&self) -> bool {
+        match self {
+            Self::Default(_) => true,
+            Self::Given(list) => list
+                .iter()
+                .any(|(_, addr, _)| addr::scope(addr) != addr::Scope::Loopback),
+        }
+    }
+
     /// Transports that are listened on, and so the ones that may be dialed.
     pub(super) fn transports(&self) -> Vec<Transport> {
         match self {

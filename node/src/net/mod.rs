@@ -13,24 +13,33 @@ mod behaviour;
 mod dial;
 mod frames;
 mod gate;
+mod host;
 mod link;
 mod links;
 mod listen;
+mod observe;
+mod outreach;
 mod penalty;
 mod probe;
 mod profile;
 mod pulse;
+mod punch;
+mod reachability;
+mod relays;
 mod task;
 mod transport;
 
 #[cfg(test)]
 mod tests;
 
+pub use observe::Nat;
 pub use probe::{Probed, connections_max, probe, probe_remembered};
 pub use profile::Profile;
+pub use reachability::{Reachability, Reachable, RelayState};
 
+use crate::roles::Roles;
 use crate::runtime::EngineHandle;
-use behaviour::Behaviour;
+use behaviour::{Behaviour, Wishes};
 use dial::Request;
 use libp2p::Swarm;
 use libp2p::core::transport::TransportError;
@@ -72,6 +81,12 @@ pub struct NetConfig {
     pub remembered: Ports,
     /// How many connections to bear.
     pub profile: Profile,
+    /// What to do for others.
+    pub roles: Roles,
+    /// Relays to be reached through, as in [`check_relays`].
+    pub relays: Vec<String>,
+    /// Ask the router for a port.
+    pub upnp: bool,
 }
 
 /// Ports of the default listeners. Stored in the home, so that friends find the node again.
@@ -102,6 +117,12 @@ pub enum NetError {
         /// The bound.
         most: usize,
     },
+    /// The text is no address of a relay.
+    #[error("`{address}` is not the address of a relay")]
+    Relay {
+        /// As given.
+        address: String,
+    },
     /// A given address cannot be listened on.
     #[error("cannot listen on `{address}`: {reason}")]
     Listen {
@@ -130,6 +151,10 @@ impl NetError {
             Self::Address { .. } => {
                 "write /ip4/ADDRESS/udp/PORT/quic-v1 or /ip4/ADDRESS/tcp/PORT (ip6 likewise)"
             }
+            Self::Relay { .. } => {
+                "write /ip4/ADDRESS/udp/PORT/quic-v1/p2p/PEER or /ip4/ADDRESS/tcp/PORT/p2p/PEER, as \
+                 the relay's `waxwing status` shows it"
+            }
             Self::TooMany { .. } => "a wildcard such as /ip4/0.0.0.0/… covers all interfaces",
             Self::Listen { hint, .. } => hint,
             Self::NoListener { .. } => "check whether this program may open network sockets",
@@ -146,8 +171,33 @@ pub fn check(listen: &[String]) -> Result<(), NetError> {
     Plan::new(listen, Ports::default()).map(|_| ())
 }
 
+/// Whether these are addresses of relays: such as can be dialed, with `/p2p/PEER` behind.
+///
+/// # Errors
+/// [`NetError::Relay`].
+pub fn check_relays(list: &[String]) -> Result<(), NetError> {
+    relays_of(list).map(|_| ())
+}
+
+/// Relays with their addresses, best first.
+type RelayList = Vec<(libp2p::PeerId, Vec<Multiaddr>)>;
+
+fn relays_of(list: &[String]) -> Result<RelayList, NetError> {
+    let parse = |text: &String| {
+        let parsed = text.parse().ok();
+        let fits = parsed.filter(|addr| addr::relay(addr).is_some());
+        fits.ok_or_else(|| NetError::Relay {
+            address: text.clone(),
+        })
+    };
+    let addrs = list.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    Ok(relays::grouped(&addrs))
+}
+
 /// Orders to the swarm's task.
 enum Control {
+    /// Be reached through these from now on.
+    Relays(RelayList),
     /// Close the peer's connections and refuse it for a while.
     CutOff(Peer),
 }
@@ -174,7 +224,11 @@ struct Shared {
     budgets: Mutex<Budgets>,
     /// Peers with a dial waiting or under way: a second one would tell nothing new.
     dialing: Mutex<HashSet<Peer>>,
+    /// What is listened on.
     addresses: Mutex<Vec<Multiaddr>>,
+    /// What others are told, without `/p2p/`.
+    told: Mutex<Vec<Multiaddr>>,
+    reachability: watch::Sender<Reachability>,
     listening: watch::Sender<Vec<String>>,
     reports: mpsc::Sender<Input>,
 }
@@ -192,8 +246,8 @@ impl Shared {
         lock(&self.dialing).remove(peer);
     }
 
-    /// True if they are others than before.
-    fn set_addresses(&self, new: Vec<Multiaddr>) -> bool {
+    /// True if others have to be told of other ones than before.
+    fn set_addresses(&self, new: Vec<Multiaddr>, told: Vec<Multiaddr>) -> bool {
         let mut addresses = lock(&self.addresses);
         let changed = *addresses != new;
         *addresses = new;
@@ -201,7 +255,14 @@ impl Shared {
         if changed {
             self.listening.send_replace(self.listen());
         }
+        let mut before = lock(&self.told);
+        let changed = *before != told;
+        *before = told;
         changed
+    }
+
+    fn addresses(&self) -> Vec<Multiaddr> {
+        lock(&self.addresses).clone()
     }
 
     fn listen(&self) -> Vec<String> {
@@ -212,8 +273,8 @@ impl Shared {
     }
 
     fn advertise(&self) -> Vec<String> {
-        let addresses = lock(&self.addresses);
-        let named = addresses.iter().take(ADDRS_MAX).cloned();
+        let told = lock(&self.told);
+        let named = told.iter().take(ADDRS_MAX).cloned();
         named
             .map(|addr| addr.with(Protocol::P2p(self.id)).to_string())
             .collect()
@@ -247,13 +308,22 @@ pub async fn start(config: NetConfig, engine: EngineHandle) -> Result<Net, NetEr
     let me = addr::from_peer_id(&id).ok_or(NetError::Key)?;
     let plan = Plan::new(&config.listen, config.remembered)?;
     let transports = plan.transports();
-    let transport = transport::build(&keypair, &transports).map_err(|_| NetError::Key)?;
+    let relays = relays_of(&config.relays)?;
+    let (carried, relay) = libp2p::relay::client::new(id);
+    let built = transport::build(&keypair, &transports, carried);
+    let transport = built.map_err(|_| NetError::Key)?;
     let limits = config.profile.limits();
     let settings = libp2p::swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(task::OPEN_TIMEOUT)
         .with_max_negotiating_inbound_streams(NEGOTIATING_MAX)
         .with_smart_dial();
-    let behaviour = Behaviour::new(&keypair, limits);
+    let wishes = Wishes {
+        limits,
+        roles: config.roles,
+        outside: plan.is_for_others(),
+        upnp: config.upnp,
+    };
+    let behaviour = Behaviour::new(&keypair, relay, &wishes);
     let mut swarm = Swarm::new(transport, behaviour, id, settings);
 
     let opened = plan.open(|wanted| {
@@ -280,6 +350,8 @@ pub async fn start(config: NetConfig, engine: EngineHandle) -> Result<Net, NetEr
         budgets: Mutex::default(),
         dialing: Mutex::default(),
         addresses: Mutex::default(),
+        told: Mutex::default(),
+        reachability: watch::Sender::default(),
         listening: watch::Sender::default(),
         reports,
     });
@@ -292,7 +364,9 @@ pub async fn start(config: NetConfig, engine: EngineHandle) -> Result<Net, NetEr
         control: orders,
         phase: watched.clone(),
         state: State::default(),
+        hosts: config.roles.relay,
     };
+    task.begin_with(relays);
     task.settle(&listeners).await;
     let tasks = [
         tokio::spawn(task.run()),
@@ -368,6 +442,23 @@ impl Net {
         if exhausted && self.control.try_send(Control::CutOff(peer)).is_err() {
             tracing::warn!("too many peers to cut off at once");
         }
+    }
+
+    /// Be reached through these relays from now on, as in [`check_relays`]. Never waits.
+    ///
+    /// # Errors
+    /// [`NetError::Relay`] for one that is none; nothing changes then.
+    pub fn set_relays(&self, list: &[String]) -> Result<(), NetError> {
+        let order = Control::Relays(relays_of(list)?);
+        if self.control.try_send(order).is_err() {
+            tracing::warn!("the network is far behind: it was not told of other relays");
+        }
+        Ok(())
+    }
+
+    /// How others reach this node, and word of every change.
+    pub fn reachability(&self) -> watch::Receiver<Reachability> {
+        self.shared.reachability.subscribe()
     }
 
     /// Addresses that are listened on, wildcards expanded, best first, without `/p2p/`.

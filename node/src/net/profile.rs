@@ -23,6 +23,12 @@ pub(super) struct Limits {
     pub(super) pending: u32,
     /// Inbound connections from one public IPv4 /24 or IPv6 /48.
     pub(super) per_network: Option<u32>,
+    /// Inbound connections through one relay.
+    pub(super) per_relay: u32,
+    /// Nodes that are reached through this one, if it is a relay.
+    pub(super) reservations: usize,
+    /// Connections that this one carries at one time, if it is a relay.
+    pub(super) circuits: usize,
 }
 
 /// Connections that one peer may have open at once. When it opens one more, the oldest gives way,
@@ -54,6 +60,9 @@ impl Profile {
                 inbound: 200,
                 pending: 32,
                 per_network: Some(8),
+                per_relay: 64,
+                reservations: 128,
+                circuits: 64,
             },
             Self::Bridge => bridge(memory_bytes()),
             Self::Test => Limits {
@@ -61,6 +70,9 @@ impl Profile {
                 inbound: 10_000,
                 pending: 1_024,
                 per_network: None,
+                per_relay: 10_000,
+                reservations: 128,
+                circuits: 1_024,
             },
         }
     }
@@ -74,6 +86,9 @@ fn bridge(memory: u64) -> Limits {
         inbound: total - BRIDGE_OUTBOUND,
         pending: 1_024,
         per_network: Some(64),
+        per_relay: 64,
+        reservations: 4_096,
+        circuits: 2_048,
     }
 }
 

@@ -6,20 +6,24 @@ use super::behaviour::{Behaviour, Event};
 use super::dial::{After, Dial, Request};
 use super::frames::Opened;
 use super::link::{self, End};
+use super::punch::Punches;
+use super::reachability::Checks;
+use super::relays::Relays;
 use super::{Control, Phase, Shared, stopped};
 use crate::runtime::EngineHandle;
 use futures::StreamExt;
 use libp2p::core::transport::ListenerId;
+use libp2p::multiaddr::Multiaddr;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{PeerId, Swarm};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use waxwing_protocol::id::Peer;
-use waxwing_protocol::input::{DialError, Input};
+use waxwing_protocol::input::{DialError, Input, Reach};
 
 /// A connection without a frame stream is closed after this time.
 pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,6 +43,13 @@ const LINKS_CLOSE: Duration = Duration::from_millis(1_500);
 /// Connections may say goodbye for this long at shutdown.
 const CONNECTIONS_CLOSE: Duration = Duration::from_secs(1);
 
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// What the task is made of.
 pub(super) struct Task {
     pub(super) swarm: Swarm<Behaviour>,
@@ -49,17 +60,26 @@ pub(super) struct Task {
     pub(super) control: mpsc::Receiver<Control>,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) state: State,
+    /// Others are reached through this node.
+    pub(super) hosts: bool,
 }
 
 /// What it keeps.
 #[derive(Default)]
 pub(super) struct State {
     /// In the order of the key, so that retries do not depend on chance.
-    dials: BTreeMap<Peer, Dial>,
+    pub(super) dials: BTreeMap<Peer, Dial>,
     /// Connections whose frame stream is awaited, until when.
-    unopened: HashMap<ConnectionId, Instant>,
+    unopened: HashMap<ConnectionId, (PeerId, Instant)>,
+    /// How each connection leads to its peer.
+    pub(super) hows: HashMap<ConnectionId, Reach>,
+    pub(super) relays: Relays,
+    pub(super) punches: Punches,
+    pub(super) checks: Checks,
+    /// Addresses of ours that are known to work from outside.
+    pub(super) external: BTreeSet<Multiaddr>,
     links: JoinSet<(ConnectionId, End)>,
-    addresses_changed: Option<Instant>,
+    pub(super) addresses_changed: Option<Instant>,
     /// Frame streams that opened before the engine was ready; no more than connections.
     early: Vec<Opened>,
     open: bool,
@@ -101,12 +121,14 @@ impl Task {
             let ticking = !state.dials.is_empty()
                 || !state.unopened.is_empty()
                 || state.addresses_changed.is_some();
+            let deadline = self.deadline();
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_swarm(event),
                 Some(ended) = self.state.links.join_next() => self.on_link_end(ended),
                 Some(control) = self.control.recv() => self.on_control(control),
                 Some(request) = self.requests.recv(), if free => self.on_request(request),
                 _ = tick.tick(), if ticking => self.on_tick(Instant::now()),
+                () = sleep_until(deadline) => self.on_deadline(Instant::now()),
                 () = stopped(&mut self.phase) => break,
             }
         }
@@ -115,16 +137,26 @@ impl Task {
 
     fn on_swarm(&mut self, event: SwarmEvent<Event>) {
         match event {
-            SwarmEvent::Behaviour(Event::Opened(opened)) => self.on_opened(*opened),
-            SwarmEvent::ConnectionEstablished { connection_id, .. } => {
-                let until = Instant::now() + OPEN_TIMEOUT;
-                self.state.unopened.insert(connection_id, until);
+            SwarmEvent::Behaviour(event) => self.on_behaviour(event),
+            SwarmEvent::ConnectionEstablished {
+                peer_id,
+                connection_id,
+                endpoint,
+                ..
+            } => {
+                self.on_established(peer_id, connection_id, &endpoint);
+                if !self.swarm.behaviour().frames.is_quiet(connection_id) {
+                    let until = Instant::now() + OPEN_TIMEOUT;
+                    let awaited = (peer_id, until);
+                    self.state.unopened.insert(connection_id, awaited);
+                }
             }
             SwarmEvent::ConnectionClosed {
                 peer_id,
                 connection_id,
                 ..
             } => {
+                self.state.hows.remove(&connection_id);
                 let was_unopened = self.state.unopened.remove(&connection_id).is_some();
                 if was_unopened && let Some(peer) = from_peer_id(&peer_id) {
                     self.on_lost_before_open(peer, connection_id);
@@ -135,12 +167,15 @@ impl Task {
                 peer_id: Some(peer_id),
                 error,
             } => {
+                self.state.relays.failed(connection_id, Instant::now());
                 if let Some(peer) = from_peer_id(&peer_id) {
                     self.on_attempt_failed(peer, connection_id, &error);
                 }
             }
             SwarmEvent::NewListenAddr { .. } | SwarmEvent::ExpiredListenAddr { .. } => {
                 self.state.addresses_changed = Some(Instant::now());
+            }
+            SwarmEvent::ListenerClosed { listener_id, .. } if self.on_relay_closed(listener_id) => {
             }
             SwarmEvent::ListenerClosed { reason, .. } => {
                 let reason = reason.err().map(|error| error.kind());
@@ -150,7 +185,25 @@ impl Task {
             SwarmEvent::ListenerError { error, .. } => {
                 tracing::debug!(reason = %error.kind(), "a listener had trouble");
             }
+            SwarmEvent::ExternalAddrConfirmed { address } => self.on_external(address, true),
+            SwarmEvent::ExternalAddrExpired { address } => self.on_external(address, false),
             _ => {}
+        }
+    }
+
+    fn on_behaviour(&mut self, event: Event) {
+        match event {
+            Event::Opened(opened) => self.on_opened(*opened),
+            Event::Reserved(relay) => self.on_reserved(relay),
+            Event::Punched(connection) => {
+                self.state.hows.insert(connection, Reach::Punched);
+            }
+            Event::Checked(addr, reached) => self.on_checked(addr, reached),
+            Event::Mapped(is_open) => {
+                self.state.checks.mapped(is_open);
+                self.publish_reachability();
+            }
+            Event::Other => {}
         }
     }
 
@@ -174,8 +227,10 @@ impl Task {
         // Of two nodes that keep several links, only the one with the smaller key gives idle ones
         // up: otherwise each might close the link that the other one writes to.
         let may_give_up = self.shared.me < peer;
+        let how = self.state.hows.get(&connection).copied();
+        let how = how.unwrap_or(Reach::Direct);
         self.state.links.spawn(async move {
-            let end = match shared.links.join(peer, &engine).await {
+            let end = match shared.links.join(peer, how, &engine).await {
                 Some(place) => {
                     let began = tokio::time::Instant::now();
                     link::serve(began, stream, place, &shared.links, &engine, may_give_up).await
@@ -198,6 +253,7 @@ impl Task {
 
     fn on_control(&mut self, control: Control) {
         match control {
+            Control::Relays(list) => self.set_relays(list),
             Control::CutOff(peer) => {
                 let Some(id) = to_peer_id(&peer) else { return };
                 tracing::info!("a peer used up its budget and was cut off");
@@ -221,11 +277,12 @@ impl Task {
             Usable::NoTransport => self.fail(&peer, DialError::NoTransport),
             Usable::Some(addrs) => {
                 let mut dial = Dial::new(id, addrs, Instant::now());
-                if self.swarm.is_connected(&id) {
+                if self.awaits_frames(&id) {
                     // Its frame stream is about to open, or a deadline ends the wait.
                     dial.next = None;
                 }
                 self.state.dials.insert(peer, dial);
+                self.watch_relays();
                 self.attempt(peer, Instant::now());
             }
         }
@@ -241,6 +298,7 @@ impl Task {
         }
         let opts = dial.begin();
         let connection = opts.connection_id();
+        self.swarm.behaviour_mut().frames.ask(connection);
         if let Err(error) = self.swarm.dial(opts) {
             self.on_attempt_failed(peer, connection, &error);
         }
@@ -259,10 +317,11 @@ impl Task {
             return;
         }
         let soon = self.shared.me < peer;
+        let id = dial.id;
         match dial.failed(error, soon, Instant::now()) {
             After::Again(_) => {}
             // The peer reached us meanwhile: wait for that connection's stream instead.
-            After::Failed(_) if self.swarm.is_connected(&dial.id) => {}
+            After::Failed(_) if self.awaits_frames(&id) => {}
             After::Failed(why) => self.fail(&peer, why),
         }
     }
@@ -274,7 +333,7 @@ impl Task {
             return;
         };
         let ours = dial.attempt.is_none_or(|attempt| attempt == connection);
-        if ours && dial.next.is_none() && !self.swarm.is_connected(&dial.id) {
+        if ours && dial.next.is_none() && !self.awaits_frames(&dial.id) {
             self.fail(&peer, DialError::Other);
         }
     }
@@ -288,19 +347,20 @@ impl Task {
             .state
             .unopened
             .iter()
-            .filter(|(_, until)| **until <= now)
+            .filter(|(_, (_, until))| *until <= now)
             .map(|(connection, _)| *connection)
             .collect();
         for connection in late {
-            self.swarm.close_connection(connection);
+            if self.hosts {
+                // It may be here to be carried on or to be tried, and libp2p closes what is idle.
+                self.state.unopened.remove(&connection);
+            } else {
+                self.swarm.close_connection(connection);
+            }
         }
         let settled = |since: &Instant| now.duration_since(*since) >= ADDRESSES_SETTLE;
         if self.state.addresses_changed.as_ref().is_some_and(settled) {
-            self.state.addresses_changed = None;
-            if self.publish_addresses() {
-                let listen = self.shared.advertise();
-                self.shared.report(Input::Listening { listen });
-            }
+            self.tell_addresses();
         }
     }
 
@@ -315,8 +375,10 @@ impl Task {
             return self.attempt(peer, now);
         }
         let id = dial.id;
-        if self.swarm.is_connected(&id) {
+        if self.awaits_frames(&id) {
             self.fail(&peer, DialError::Other);
+        } else if self.swarm.is_connected(&id) {
+            self.fail(&peer, DialError::Timeout);
         } else {
             self.fail(&peer, DialError::Timeout);
             // Ends the attempt that is still pending; nothing else is connected.
@@ -324,9 +386,17 @@ impl Task {
         }
     }
 
+    /// Whether a connection to this peer stands whose frame stream is about to open.
+    fn awaits_frames(&self, id: &PeerId) -> bool {
+        self.state.unopened.values().any(|(who, _)| who == id)
+    }
+
     /// The dial is over and nothing is to be said.
     fn finish(&mut self, peer: &Peer) {
-        self.state.dials.remove(peer);
+        let dial = self.state.dials.remove(peer);
+        if dial.is_some_and(|dial| dial.relays().next().is_some()) {
+            self.watch_relays();
+        }
         self.shared.dialed(peer);
     }
 
@@ -334,12 +404,6 @@ impl Task {
     fn fail(&mut self, peer: &Peer, why: DialError) {
         self.finish(peer);
         self.shared.report(Input::DialFailed { peer: *peer, why });
-    }
-
-    /// True if the addresses are others than before.
-    fn publish_addresses(&self) -> bool {
-        let now = addr::best_first(self.swarm.listeners().cloned());
-        self.shared.set_addresses(now)
     }
 
     /// Links write what waits, connections say goodbye, then everything ends.

@@ -2,6 +2,7 @@
 //! network reports.
 
 mod dials;
+mod relayed;
 
 use super::frames::Opened;
 use super::*;
@@ -32,6 +33,9 @@ fn config(seed: u8, listen: &[&str]) -> NetConfig {
         listen: listen.iter().map(|text| (*text).to_owned()).collect(),
         remembered: Ports::default(),
         profile: Profile::Person,
+        roles: Roles::default(),
+        relays: Vec::new(),
+        upnp: false,
     }
 }
 
@@ -46,6 +50,19 @@ impl Node {
         let (cursor, watched) = watch::channel(0);
         let engine = EngineHandle::new(sender, watched);
         let net = start(config(seed, listen), engine).await.unwrap();
+        net.open();
+        Self {
+            net,
+            asks,
+            _cursor: cursor,
+        }
+    }
+
+    async fn with(config: NetConfig) -> Self {
+        let (sender, asks) = mpsc::channel(1_024);
+        let (cursor, watched) = watch::channel(0);
+        let engine = EngineHandle::new(sender, watched);
+        let net = start(config, engine).await.unwrap();
         net.open();
         Self {
             net,
@@ -243,8 +260,15 @@ impl Raw {
         let keypair = Keypair::ed25519_from_bytes([seed; 32]).unwrap();
         let id = keypair.public().to_peer_id();
         let kinds = [addr::Transport::Quic, addr::Transport::Tcp];
-        let transport = transport::build(&keypair, &kinds).unwrap();
-        let behaviour = Behaviour::new(&keypair, Profile::Test.limits());
+        let (carried, relay) = libp2p::relay::client::new(id);
+        let transport = transport::build(&keypair, &kinds, carried).unwrap();
+        let wishes = Wishes {
+            limits: Profile::Test.limits(),
+            roles: Roles::default(),
+            outside: false,
+            upnp: false,
+        };
+        let behaviour = Behaviour::new(&keypair, relay, &wishes);
         let settings = libp2p::swarm::Config::with_tokio_executor();
         let mut swarm = Swarm::new(transport, behaviour, id, settings);
         let address: Multiaddr = to.net.advertise()[0].parse().unwrap();
@@ -327,7 +351,8 @@ async fn a_connection_without_a_frame_stream_is_closed() {
     let bob = Node::new(2, &[TCP]).await;
     let keypair = Keypair::ed25519_from_bytes([9; 32]).unwrap();
     let id = keypair.public().to_peer_id();
-    let transport = transport::build(&keypair, &[addr::Transport::Tcp]).unwrap();
+    let (carried, _behaviour) = libp2p::relay::client::new(id);
+    let transport = transport::build(&keypair, &[addr::Transport::Tcp], carried).unwrap();
     let settings =
         libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(PATIENCE * 2);
     let mut swarm = Swarm::new(transport, libp2p::swarm::dummy::Behaviour, id, settings);

@@ -22,12 +22,14 @@ const NONCE_BYTES: usize = 24;
 pub(super) const FURTHER: u8 = 0x80;
 
 /// Tables under the rotating state key; a test compares with `Table::rotates`.
-pub(super) const ROTATING: [Table; 5] = [
+pub(super) const ROTATING: [Table; 7] = [
     Table::Prekey,
     Table::OneTime,
     Table::Session,
     Table::Skipped,
     Table::Fading,
+    Table::Waiting,
+    Table::Held,
 ];
 
 /// The keys of one store, all derived from its data key.
@@ -83,11 +85,16 @@ impl Keys {
         stored_key: &[u8],
         sealed: &[u8],
     ) -> Option<Bytes> {
-        if table.rotates() {
-            let key = state.of(generation(sealed)?)?;
-            open(key, stored_key, &sealed[GENERATION_BYTES..])
-        } else {
-            open(&self.tables[table as usize], stored_key, sealed)
+        let own = |sealed| open(&self.tables[table as usize], stored_key, sealed);
+        if !table.rotates() {
+            return own(sealed);
+        }
+        match state.of(generation(sealed)?) {
+            Some(key) => open(key, stored_key, &sealed[GENERATION_BYTES..]),
+            // Rows of this table did not always rotate: those of before open until they are sealed
+            // anew, within a day.
+            None if table == Table::Waiting => own(sealed),
+            None => None,
         }
     }
 
@@ -140,5 +147,24 @@ mod tests {
             assert_eq!(ROTATING.contains(&table), table.rotates(), "{table:?}");
         }
         assert!(known >= 28);
+    }
+
+    #[test]
+    fn a_row_from_before_its_table_rotated_opens() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state-key");
+        let data_key = dice::secret();
+        StateKeys::create(&path, 5).unwrap();
+        let state = StateKeys::open(&path, &data_key).unwrap();
+        let keys = Keys::new(&data_key);
+        for (table, opens) in [(Table::Waiting, true), (Table::Fading, false)] {
+            let key = keys.stored_key(table, b"scope", b"suffix");
+            let before = seal(&keys.tables[table as usize], &[], &key, b"words");
+            let opened = keys.open(&state, table, &key, &before);
+            assert_eq!(opened.is_some_and(|plain| *plain == *b"words"), opens);
+            let now = keys.seal(state.current(), table, &key, b"words");
+            let opened = keys.open(&state, table, &key, &now);
+            assert!(opened.is_some_and(|plain| *plain == *b"words"));
+        }
     }
 }

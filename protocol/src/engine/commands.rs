@@ -258,7 +258,7 @@ fn accept(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
         ContactState::Requested | ContactState::Blocked | ContactState::Declined => {
             let blocked = contact.state == ContactState::Blocked;
             contact.state = ContactState::Connected;
-            let held = core::mem::take(&mut contact.held);
+            let held = contact::held::take(cx.tx, &mut contact)?;
             contact::put(cx.tx, &contact);
             admit::welcome(cx, &contact)?;
             if blocked {
@@ -285,7 +285,7 @@ fn decline(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
         )));
     }
     contact.state = ContactState::Declined;
-    contact.held.clear();
+    contact::held::forget(cx.tx, &mut contact);
     contact::put(cx.tx, &contact);
     cx.log(ChangeKind::Contact { no: contact.no })?;
     Ok(Ok(contact_answer(&contact)))
@@ -295,7 +295,7 @@ fn block(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
     let mut contact = allowed!(known(cx, name)?);
     if contact.state != ContactState::Blocked {
         contact.state = ContactState::Blocked;
-        contact.held.clear();
+        contact::held::forget(cx.tx, &mut contact);
         contact.pending = None;
         contact::put(cx.tx, &contact);
         for device in outbox::targets(&contact) {

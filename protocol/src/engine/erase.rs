@@ -93,6 +93,7 @@ pub(super) fn remove(cx: &mut Cx<'_, '_, '_>, name: &str) -> Outcome<Answer> {
         agenda::cancel(cx.tx, until, &Job::Unmute { no });
     }
     draft::forget(cx.tx, &mut contact);
+    contact::held::forget(cx.tx, &mut contact);
     contact::remove(cx.tx, &contact)?;
     cx.tx.delete(account_key(&contact.account));
     outbox::forget_dials(cx.tx, no);

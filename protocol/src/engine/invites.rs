@@ -239,7 +239,8 @@ pub(super) fn take_objects(
     objects: &InviteObjects,
 ) -> Result<(), StoreError> {
     let Some((no, _)) = contact::by_peer(cx.tx, from)? else {
-        penalise(cx, from, NONSENSE);
+        // Perhaps the answer to what was asked before the user removed the contact.
+        penalise(cx, from, STRANGER);
         return Ok(());
     };
     let mut contact = contact::must(cx.tx, no)?;

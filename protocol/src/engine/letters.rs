@@ -277,10 +277,7 @@ fn hold(
             cx.log(ChangeKind::Request { no: contact.no })?;
         }
     }
-    contact.held.push(HeldLetter {
-        device,
-        plain: Blob(encode(plain)),
-    });
+    contact::held::hold(cx.tx, &mut contact, device, encode(plain));
     contact::put(cx.tx, &contact);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Contacts: local numbers, petnames, where a relation stands, and their devices.
 
 mod device;
+pub mod held;
 mod parts;
 
 pub use device::{

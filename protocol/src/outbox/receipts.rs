@@ -12,7 +12,7 @@ use crate::feed::view::{self, State};
 use crate::frame::Frame;
 use crate::id::{DeviceId, Mid};
 use crate::identity::contact::{self, ContactNo, ContactState, device_scope};
-use crate::limits::{RECEIPT_GATHER_MS, RECEIPT_MIDS_MAX};
+use crate::limits::RECEIPT_MIDS_MAX;
 use crate::output::Output;
 use crate::session;
 use crate::store::{Key, ReadExt, StoreError, Table};
@@ -42,7 +42,12 @@ pub fn due(
     let key = due_key(no, device);
     let mut mids: Vec<Mid> = cx.tx.row(&key)?.unwrap_or_default();
     // One row for all of one moment.
-    let soon = (cx.at.now / RECEIPT_GATHER_MS + 1) * RECEIPT_GATHER_MS;
+    let soon = match cx.at.settings.gather_ms {
+        0 => cx.at.now,
+        moment => (cx.at.now / moment)
+            .saturating_add(1)
+            .saturating_mul(moment),
+    };
     let job = Job::Receipts {
         no,
         device: *device,

@@ -85,7 +85,7 @@ pub enum Table {
     /// Dial attempts of a contact.
     #[n(26)]
     Dial = 26,
-    /// Reactions that arrived before their message.
+    /// Reactions, edits and deletions that arrived before their message.
     #[n(27)]
     Waiting = 27,
     /// Peers that are connected right now; emptied at start.
@@ -118,6 +118,9 @@ pub enum Table {
     /// What was begun to a contact and not sent.
     #[n(37)]
     Draft = 37,
+    /// Letters of a requester that wait for the user's word.
+    #[n(38)]
+    Held = 38,
 }
 
 impl Table {
@@ -125,7 +128,13 @@ impl Table {
     pub const fn rotates(self) -> bool {
         matches!(
             self,
-            Self::Session | Self::Skipped | Self::Prekey | Self::OneTime | Self::Fading
+            Self::Session
+                | Self::Skipped
+                | Self::Prekey
+                | Self::OneTime
+                | Self::Fading
+                | Self::Waiting
+                | Self::Held
         )
     }
 }

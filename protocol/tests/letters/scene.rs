@@ -24,6 +24,8 @@ pub struct Scene {
     pub dice: Dice,
     pub reached: Reached,
     pub opened: SessionRow,
+    /// After how many seconds what carol says disappears.
+    pub timer: Option<u64>,
 }
 
 /// Makes a link and fetches what it leads to.
@@ -62,6 +64,7 @@ impl Scene {
             dice,
             reached,
             opened,
+            timer: None,
         };
         let profile = Body::Profile(Profile {
             name: "carol".into(),
@@ -98,7 +101,7 @@ impl Scene {
             clock,
             body: body.to_typed(),
             custody: None,
-            timer: None,
+            timer: self.timer,
             sent: None,
         };
         let letter = self

@@ -115,7 +115,7 @@ def read(kind, data):
 
 u32, u16, suite = uint(4), uint(2), uint(1)
 b8, b16, b24, b32, b64 = (blob(n) for n in (8, 16, 24, 32, 64))
-addr = text(1, 160)
+addr = text(1, 240)
 bridge = row(b32, many(addr, 0, 4))
 signed = row(blob(), b64)
 

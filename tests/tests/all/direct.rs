@@ -377,3 +377,38 @@ fn three_friends_keep_their_conversations_apart() {
     }
     finish(world, "three_friends");
 }
+
+/// Whom somebody believes to be connected to, by which connection.
+fn link(world: &World, who: usize, other: usize) -> Option<u64> {
+    world.people[who].connected.get(&other).copied()
+}
+
+#[test]
+fn a_connection_that_ends_while_it_is_made_ends_for_both() {
+    let mut world = friends(9);
+    let old = link(&world, ALICE, BOB);
+    let is_new = |link: Option<u64>| link.is_some() && link > old;
+    world.act(Step::Disconnect { a: ALICE, b: BOB });
+    // Whoever is dialed has a connection before whoever dials knows that there is one.
+    let half = world.run_until(MINUTE_MS, |w| {
+        is_new(link(w, ALICE, BOB)) != is_new(link(w, BOB, ALICE))
+    });
+    assert!(half, "nobody dials");
+    let (dialer, other) = match link(&world, ALICE, BOB) {
+        None => (ALICE, BOB),
+        Some(_) => (BOB, ALICE),
+    };
+    assert_eq!(link(&world, dialer, other), None);
+    // Nobody can tell the new address but who moved, and the other one knows that the connection is
+    // gone before word of it can have come.
+    world.config.link.notice_ms = (30, 30);
+    world.act(Step::Move { who: dialer });
+    world.run_for(2 * MINUTE_MS);
+    assert_eq!(link(&world, ALICE, BOB), link(&world, BOB, ALICE));
+    assert!(is_new(link(&world, ALICE, BOB)));
+    for (from, to) in [(other, dialer), (dialer, other)] {
+        world.say(from, to, "found you").unwrap();
+        world.run_for(SECOND_MS);
+    }
+    world.settle().unwrap();
+}

@@ -13,9 +13,9 @@ use waxwing_tests::world::{Config, World};
 const ALICE: usize = 0;
 const BOB: usize = 1;
 
-/// A short play in which there is something to go wrong for every check.
-fn play(engine: Box<dyn Engine>) -> World {
-    let mut world = World::with_engine(1, Config::STEADY, engine);
+/// Two who met by a link of alice's.
+fn two(seed: u64, engine: Box<dyn Engine>) -> World {
+    let mut world = World::with_engine(seed, Config::STEADY, engine);
     world.populate(&["alice", "bob"]);
     world.act(Step::Invite {
         by: ALICE,
@@ -23,6 +23,12 @@ fn play(engine: Box<dyn Engine>) -> World {
         uses: 1,
     });
     world.run_for(20 * SECOND_MS);
+    world
+}
+
+/// A short play in which there is something to go wrong for every check.
+fn play(engine: Box<dyn Engine>) -> World {
+    let mut world = two(1, engine);
     let send = |by, to, text: &str| Step::Send {
         by,
         to,
@@ -89,14 +95,7 @@ fn play(engine: Box<dyn Engine>) -> World {
 
 /// A shorter one, in which somebody gets another name and a history is erased.
 fn second_play(engine: Box<dyn Engine>) -> World {
-    let mut world = World::with_engine(2, Config::STEADY, engine);
-    world.populate(&["alice", "bob"]);
-    world.act(Step::Invite {
-        by: ALICE,
-        guest: BOB,
-        uses: 1,
-    });
-    world.run_for(20 * SECOND_MS);
+    let mut world = two(2, engine);
     for (by, to, text) in [(ALICE, BOB, "one"), (BOB, ALICE, "two")] {
         let (text, reply) = (text.into(), false);
         world.act(Step::Send {

@@ -38,9 +38,22 @@ pub struct Status {
     pub uptime_s: u64,
     /// Multiaddrs that the node listens on.
     pub listen: Vec<String>,
-    /// As far as the listen addresses tell: `public`, `private`, `loopback`, or `none`.
-    #[schema(pattern = "^(public|private|loopback|none)$")]
+    /// Who can reach this node without a relay: `public` everybody, `private` those in its own
+    /// network, `loopback` those on this machine, `none` nobody; `unknown` until somebody outside
+    /// has tried.
+    #[schema(pattern = "^(public|private|loopback|none|unknown)$")]
     pub reachability: String,
+    /// What that rests on, in one sentence.
+    pub reachability_why: String,
+    /// What the router does with ports: `none` if there is no router between, `same_port` if it
+    /// shows everybody the same one, `own_port_each` if it shows everybody another one, `unknown`
+    /// until two others have seen this node.
+    #[schema(pattern = "^(none|same_port|own_port_each|unknown)$")]
+    pub nat: String,
+    /// Relays that this node was told of.
+    pub relays: Vec<Relay>,
+    /// What it does for others: `relay`.
+    pub roles: Vec<String>,
     /// Contacts of any state but declined.
     pub contacts: u64,
     /// Contacts reached right now.
@@ -57,6 +70,16 @@ pub struct Status {
     pub bridges: Vec<String>,
     /// The disk under the home; `null` if it cannot be told.
     pub disk: Option<Disk>,
+}
+
+/// A relay that a node was told of.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Relay {
+    /// Its libp2p PeerId.
+    #[schema(value_type = PeerId)]
+    pub peer: String,
+    /// It carries connections to this node.
+    pub reserved: bool,
 }
 
 /// The disk under the home.

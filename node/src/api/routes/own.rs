@@ -26,13 +26,24 @@ pub(super) async fn status(State(node): Node) -> Reply<model::Status> {
         .await?;
     let me = account(me)?;
     let listen = node.info.listen.borrow().clone();
+    let reach = node.info.reachability.borrow().clone();
     Ok(Json(model::Status {
         account: me.address,
         name: me.name,
         peer: convert::peer_id(&me.peer),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: node.info.started.elapsed().as_secs(),
-        reachability: convert::reachability(&listen).to_owned(),
+        reachability: reach.reachable.word().to_owned(),
+        reachability_why: reach.why,
+        nat: reach.nat.word().to_owned(),
+        relays: convert::relays(reach.relays),
+        roles: node
+            .info
+            .roles
+            .names()
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
         listen,
         contacts: figures.contacts,
         connected: figures.connected,

@@ -237,28 +237,6 @@ fn a_wait_is_met_by_the_state_or_a_later_one() {
     assert!(!State::Deleted.meets(State::Read));
 }
 
-#[test]
-fn reachability_is_the_best_of_the_addresses() {
-    let of = |addrs: &[&str]| {
-        let addrs: Vec<String> = addrs.iter().map(|&addr| addr.to_owned()).collect();
-        convert::reachability(&addrs)
-    };
-    assert_eq!(of(&[]), "none");
-    assert_eq!(of(&["/dns4/example.org/tcp/1", "rubbish", ""]), "none");
-    assert_eq!(of(&["/ip4/127.0.0.1/tcp/1", "/ip6/::1/tcp/1"]), "loopback");
-    assert_eq!(
-        of(&["/ip4/127.0.0.1/tcp/1", "/ip4/10.0.0.1/tcp/1"]),
-        "private"
-    );
-    assert_eq!(
-        of(&["/ip4/100.64.0.1/tcp/1", "/ip6/fe80::1/tcp/1"]),
-        "private"
-    );
-    assert_eq!(of(&["/ip4/192.0.2.7/tcp/1"]), "private");
-    assert_eq!(of(&["/ip4/8.8.8.8/udp/1/quic-v1"]), "public");
-    assert_eq!(of(&["/ip6/2a00::1/tcp/1"]), "public");
-}
-
 #[tokio::test]
 async fn an_event_is_framed_with_id_kind_and_one_line_of_data() {
     let view = ChangeView {

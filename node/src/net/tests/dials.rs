@@ -7,7 +7,8 @@ async fn a_peer_that_speaks_something_else_fails_the_dial() {
     let mut alice = Node::new(1, &[TCP]).await;
     let keypair = Keypair::ed25519_from_bytes([9; 32]).unwrap();
     let id = keypair.public().to_peer_id();
-    let transport = transport::build(&keypair, &[addr::Transport::Tcp]).unwrap();
+    let (carried, _behaviour) = libp2p::relay::client::new(id);
+    let transport = transport::build(&keypair, &[addr::Transport::Tcp], carried).unwrap();
     let settings = libp2p::swarm::Config::with_tokio_executor();
     let mut swarm = Swarm::new(transport, libp2p::swarm::dummy::Behaviour, id, settings);
     swarm.listen_on(TCP.parse().unwrap()).unwrap();

@@ -65,7 +65,7 @@ pub struct HeldLetter {
     /// Which of their devices sealed it.
     #[n(0)]
     pub device: DeviceId,
-    /// The encoded plaintext.
+    /// The encoded plaintext. Stored, it lies in a row of its own (`held`).
     #[n(1)]
     pub plain: Blob,
 }
