@@ -3,7 +3,6 @@
 use crate::feed::past::Past;
 use crate::id::{Mid, Peer};
 pub use crate::identity::contact::Reach;
-use crate::limits::RECEIPT_GATHER_MS;
 use crate::time::{Millis, Secs};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -24,7 +23,8 @@ pub struct Moment<'a> {
 pub struct Settings {
     /// Tell senders when their messages were read.
     pub read_receipts: bool,
-    /// Receipts for a device leave together at multiples of so many milliseconds; 0: at once.
+    /// Receipts for a device leave together at multiples of so many milliseconds; 0: at once. A node
+    /// says [`crate::limits::RECEIPT_GATHER_MS`].
     pub gather_ms: Millis,
 }
 
@@ -32,7 +32,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             read_receipts: true,
-            gather_ms: RECEIPT_GATHER_MS,
+            gather_ms: 0,
         }
     }
 }

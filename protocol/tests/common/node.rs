@@ -28,11 +28,7 @@ impl Node {
             store: MemoryStore::default(),
             dice: Dice(seed),
             now: START_MS,
-            // Everything that follows from an input follows at once.
-            settings: Settings {
-                gather_ms: 0,
-                ..Settings::default()
-            },
+            settings: Settings::default(),
         };
         node.ask(Command::Create { name: name.into() }).unwrap();
         let addr = address_of(&node.peer());

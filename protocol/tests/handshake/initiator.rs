@@ -264,7 +264,7 @@ fn only_the_asked_node_may_answer_and_only_what_was_asked() {
     let before = scene.alice.rows();
     let frame = Frame::InviteObjects(sealed.clone()).to_bytes();
     let out = scene.alice.hear(Fixed([0x55; 32]), frame);
-    assert_eq!((penalty(&out), sent(&out).len()), (10, 0));
+    assert_eq!((penalty(&out), sent(&out).len()), (2, 0));
     let from = scene.inviter.own.peer;
     let other = seal_objects(&Secret::new([8; 32]), &plain, &mut scene.dice).unwrap();
     scene
