@@ -361,7 +361,7 @@ mod tests {
                 ..invite()
             },
             Invite {
-                addrs: vec!["x".repeat(161)],
+                addrs: vec!["x".repeat(crate::limits::ADDR_BYTES_MAX + 1)],
                 ..invite()
             },
         ] {
