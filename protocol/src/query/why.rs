@@ -6,7 +6,7 @@ use super::{NextStep, Step, What, WhyView};
 use crate::feed::view::{MessageRow, Trail};
 use crate::id::{DeviceId, Mid};
 use crate::identity::contact::{ContactRow, INVITER};
-use crate::input::DialError;
+use crate::input::{DialError, Reach};
 use crate::outbox::{self, DialRow, DialWhat};
 use crate::output::{ContactState, State};
 use crate::store::{Read, StoreError};
@@ -96,8 +96,10 @@ fn our_story(
     row: &MessageRow,
 ) -> Result<Vec<(Turn, Step)>, StoreError> {
     let mut steps = Vec::new();
+    let dials = outbox::dials(store, contact.no)?;
     for trail in &row.trails {
-        trail_steps(trail, &mut steps);
+        let way = trail.sent_at.and_then(|at| way(&dials, trail.device?, at));
+        trail_steps(trail, way, &mut steps);
     }
     // Until the first write the story is that of reaching the contact at all.
     let first_sent = row.trails.iter().filter_map(|trail| trail.sent_at).min();
@@ -107,9 +109,9 @@ fn our_story(
     } else {
         first_sent.unwrap_or(Millis::MAX)
     };
-    for dial in outbox::dials(store, contact.no)? {
+    for dial in &dials {
         if dial.at >= row.at && dial.at <= until {
-            steps.extend(dial_step(&dial));
+            steps.extend(dial_step(dial));
         }
     }
     match row.state {
@@ -139,7 +141,21 @@ fn ending(row: &MessageRow, contact: &ContactRow, what: What) -> Step {
     }
 }
 
-fn trail_steps(trail: &Trail, steps: &mut Vec<(Turn, Step)>) {
+/// What there is to say of the connection to a device at a time, as far as it is remembered.
+fn way(dials: &[DialRow], device: DeviceId, at: Millis) -> Option<&'static str> {
+    let of_device = dials.iter().filter(|dial| dial.device == device);
+    let up = of_device.rev().find_map(|dial| match dial.what {
+        DialWhat::Up { how } if dial.at <= at => Some(how),
+        _ => None,
+    });
+    match up? {
+        Reach::Direct => None,
+        Reach::Punched => Some("directly, through the routers of both sides"),
+        Reach::Relayed => Some("through a relay, which cannot read it"),
+    }
+}
+
+fn trail_steps(trail: &Trail, way: Option<&str>, steps: &mut Vec<(Turn, Step)>) {
     let mut step = |turn, at: Option<Millis>, what, reason: Option<&str>| {
         let device = trail.device;
         let reason = reason.map(String::from);
@@ -154,7 +170,7 @@ fn trail_steps(trail: &Trail, steps: &mut Vec<(Turn, Step)>) {
         }));
     };
     step(Turn::Sealed, trail.sealed_at, What::Sealed, None);
-    step(Turn::Sent, trail.sent_at, What::Sent, None);
+    step(Turn::Sent, trail.sent_at, What::Sent, way);
     let again = trail.last_sent_at.filter(|_| trail.sends > 1);
     let times = format!("sent {} times in all", trail.sends);
     step(Turn::Retried, again, What::Retried, Some(&times));
