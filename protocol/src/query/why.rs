@@ -5,7 +5,7 @@ use super::talk::by_id;
 use super::{NextStep, Step, What, WhyView};
 use crate::feed::view::{MessageRow, Trail};
 use crate::id::{DeviceId, Mid};
-use crate::identity::contact::{ContactRow, INVITER};
+use crate::identity::contact::{self, ContactRow, INVITER};
 use crate::input::{DialError, Reach};
 use crate::outbox::{self, DialRow, DialWhat};
 use crate::output::{ContactState, State};
@@ -98,8 +98,11 @@ fn our_story(
     let mut steps = Vec::new();
     let dials = outbox::dials(store, contact.no)?;
     for trail in &row.trails {
-        let way = trail.sent_at.and_then(|at| way(&dials, trail.device?, at));
-        trail_steps(trail, way, &mut steps);
+        let how = match (trail.device, trail.sent_at) {
+            (Some(device), Some(at)) => how(store, contact, &dials, &device, at)?,
+            _ => None,
+        };
+        trail_steps(trail, how.and_then(way), &mut steps);
     }
     // Until the first write the story is that of reaching the contact at all.
     let first_sent = row.trails.iter().filter_map(|trail| trail.sent_at).min();
@@ -141,14 +144,34 @@ fn ending(row: &MessageRow, contact: &ContactRow, what: What) -> Step {
     }
 }
 
-/// What there is to say of the connection to a device at a time, as far as it is remembered.
-fn way(dials: &[DialRow], device: DeviceId, at: Millis) -> Option<&'static str> {
-    let of_device = dials.iter().filter(|dial| dial.device == device);
+/// How a device was reached at a time, as far as that is remembered: by the story of its
+/// connections, or else, if the device was not known when it came, by the one that still stands.
+fn how(
+    store: &dyn Read,
+    contact: &ContactRow,
+    dials: &[DialRow],
+    device: &DeviceId,
+    at: Millis,
+) -> Result<Option<Reach>, StoreError> {
+    let of_device = dials.iter().filter(|dial| dial.device == *device);
     let up = of_device.rev().find_map(|dial| match dial.what {
         DialWhat::Up { how } if dial.at <= at => Some(how),
         _ => None,
     });
-    match up? {
+    let peer = contact::device(store, contact.no, device)?.peer;
+    match (up, peer) {
+        (None, Some(peer)) => {
+            let since = outbox::online_since(store, &peer)?;
+            let stood = since.is_some_and(|since| since <= at);
+            Ok(outbox::reach_of(store, &peer)?.filter(|_| stood))
+        }
+        (up, _) => Ok(up),
+    }
+}
+
+/// What there is to say of a connection.
+fn way(how: Reach) -> Option<&'static str> {
+    match how {
         Reach::Direct => None,
         Reach::Punched => Some("directly, through the routers of both sides"),
         Reach::Relayed => Some("through a relay, which cannot read it"),
