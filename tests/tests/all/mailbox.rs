@@ -280,6 +280,7 @@ fn an_old_disk_is_mended_through_bridges_alone() {
         }
     }
     world.settle().unwrap();
+}
 
 /// Alice goes on with an old copy of her home. What she writes from it opens for nobody; bob's
 /// device sees that and makes a new session, and all of that without the two ever meeting.
