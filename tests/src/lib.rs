@@ -23,6 +23,7 @@ pub mod garbage;
 pub mod http;
 pub mod link;
 pub mod model;
+pub mod net;
 pub mod person;
 pub mod process;
 pub mod report;

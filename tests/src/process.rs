@@ -5,6 +5,7 @@
 //! to the local API directly where a process for each question would take too long.
 
 use crate::http::{self, Answer};
+use crate::net::Host;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -112,6 +113,8 @@ pub struct Person {
     /// More words for `up`.
     pub up_args: Vec<String>,
     program: PathBuf,
+    /// Where the node runs, if not here.
+    host: Option<Host>,
     dir: TempDir,
     home: PathBuf,
     listen: Vec<String>,
@@ -125,11 +128,6 @@ impl Person {
     /// # Panics
     /// If there is no room for a temporary directory, or no port is free.
     pub fn new(program: &Path, name: &str, transports: Transports) -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("waxwing-test-")
-            .tempdir()
-            .expect("a temporary directory");
-        let home = dir.path().join("home");
         let quic = || format!("/ip4/127.0.0.1/udp/{}/quic-v1", port());
         let tcp = || format!("/ip4/127.0.0.1/tcp/{}", port());
         let listen = match transports {
@@ -137,10 +135,31 @@ impl Person {
             Transports::Quic => vec![quic()],
             Transports::Tcp => vec![tcp()],
         };
+        Self::listening(program, name, listen)
+    }
+
+    /// A person whose node runs on a host of a [lab](crate::net::Lab); it is spoken to from here
+    /// all the same, through its socket.
+    ///
+    /// # Panics
+    /// If there is no room for a temporary directory.
+    pub fn at(program: &Path, name: &str, host: &Host, listen: Vec<String>) -> Self {
+        let mut person = Self::listening(program, name, listen);
+        person.host = Some(host.clone());
+        person
+    }
+
+    fn listening(program: &Path, name: &str, listen: Vec<String>) -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("waxwing-test-")
+            .tempdir()
+            .expect("a temporary directory");
+        let home = dir.path().join("home");
         Self {
             name: name.to_owned(),
             up_args: Vec::new(),
             program: program.to_owned(),
+            host: None,
             dir,
             home,
             listen,
@@ -195,7 +214,10 @@ impl Person {
 
     /// The command line of this person's home, ready to run.
     pub fn command<I: IntoIterator<Item: AsRef<OsStr>>>(&self, args: I) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = match &self.host {
+            Some(host) => host.command(&self.program),
+            None => Command::new(&self.program),
+        };
         command
             .env_clear()
             .env("WAXWING_HOME", &self.home)

@@ -1,6 +1,7 @@
 //! The swarm's behaviour: who may connect, who we are, the frame stream, and the ways to each
 //! other: relays, holes, the router's ports.
 
+use super::careful::Careful;
 use super::profile::{CONNECTIONS_PER_PEER_MAX, Limits};
 use super::{frames, gate, host, observe};
 use crate::roles::Roles;
@@ -45,13 +46,13 @@ pub(super) struct Behaviour {
     ping: ping::Behaviour,
     pub(super) frames: frames::Behaviour,
     relay: relay::client::Behaviour,
-    punch: dcutr::Behaviour,
+    punch: Careful<dcutr::Behaviour>,
     /// Only where somebody else could reach us at all.
     check: Toggle<autonat::client::Behaviour>,
     router: Toggle<upnp::tokio::Behaviour>,
     /// Only with the role of a relay.
     host: Toggle<relay::Behaviour>,
-    check_others: Toggle<autonat::server::Behaviour>,
+    check_others: Toggle<Careful<autonat::server::Behaviour>>,
 }
 
 /// What a behaviour is to begin with.
@@ -87,7 +88,7 @@ impl Behaviour {
             ping: ping::Behaviour::default(),
             frames: frames::Behaviour::default(),
             relay,
-            punch: dcutr::Behaviour::new(me),
+            punch: Careful::new(dcutr::Behaviour::new(me)),
             check: wishes
                 .outside
                 .then(autonat::client::Behaviour::default)
@@ -96,7 +97,9 @@ impl Behaviour {
                 .then(upnp::tokio::Behaviour::default)
                 .into(),
             host: hosts.then(|| host::relay(me, limits)).into(),
-            check_others: hosts.then(autonat::server::Behaviour::default).into(),
+            check_others: hosts
+                .then(|| Careful::new(autonat::server::Behaviour::default()))
+                .into(),
         }
     }
 }

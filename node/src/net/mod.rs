@@ -10,6 +10,7 @@
 
 mod addr;
 mod behaviour;
+mod careful;
 mod dial;
 mod frames;
 mod gate;

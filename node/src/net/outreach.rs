@@ -109,7 +109,8 @@ impl Task {
             let now = Instant::now();
             self.state.punches.relayed(peer, id, address.clone(), now);
         }
-        if let Some((relay, through)) = self.state.relays.connected(connection) {
+        let at = endpoint.get_remote_address();
+        if let Some((relay, through)) = self.state.relays.connected(connection, at) {
             let now = Instant::now();
             match self.swarm.listen_on(through) {
                 Ok(listener) => self.state.relays.asking(relay, listener, now),
@@ -125,6 +126,23 @@ impl Task {
         if self.state.relays.agreed(relay) {
             tracing::info!("a relay leads here");
             self.tell_addresses();
+            self.look_through_other_ways(relay);
+        }
+    }
+
+    /// Has a relay see us over its other transport too: two nodes that know their addresses for
+    /// one transport each, and not for the same one, could punch no hole. Nothing else goes over
+    /// these connections, and libp2p closes them after seconds.
+    fn look_through_other_ways(&mut self, relay: PeerId) {
+        for way in self.state.relays.other_ways(relay) {
+            if transport(&way).is_some_and(|kind| self.transports.contains(&kind)) {
+                let opts = DialOpts::peer_id(relay)
+                    .condition(PeerCondition::Always)
+                    .addresses(vec![way])
+                    .build();
+                self.swarm.behaviour_mut().frames.hush(opts.connection_id());
+                let _ = self.swarm.dial(opts);
+            }
         }
     }
 

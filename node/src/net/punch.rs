@@ -14,10 +14,10 @@ use waxwing_protocol::id::Peer;
 /// Pauses before the next attempts; the last one repeats. The first is for one that began before
 /// either side knew its own address.
 const AGAIN: [Duration; 5] = [
-    Duration::from_secs(15),
-    Duration::from_secs(60),
-    Duration::from_secs(5 * 60),
-    Duration::from_secs(20 * 60),
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_secs(2 * 60),
+    Duration::from_secs(10 * 60),
     Duration::from_secs(60 * 60),
 ];
 

@@ -5,7 +5,7 @@
 //! went, that refused, that did not answer) ends here with a pause and another try. Meanwhile the
 //! next one on the list takes its place.
 
-use super::addr::{self, best_first};
+use super::addr::{self, Transport, best_first};
 use libp2p::PeerId;
 use libp2p::core::transport::ListenerId;
 use libp2p::multiaddr::{Multiaddr, Protocol};
@@ -50,6 +50,8 @@ struct Relay {
     /// Best first, without `/p2p/`.
     addrs: Vec<Multiaddr>,
     stage: Stage,
+    /// Over what the connection to it goes.
+    over: Option<Transport>,
     tries: usize,
     /// When the next try begins, or the one under way has failed.
     due: Instant,
@@ -99,6 +101,7 @@ impl Relays {
                     id,
                     addrs,
                     stage: Stage::Idle,
+                    over: None,
                     tries: 0,
                     due: now,
                 },
@@ -160,10 +163,15 @@ impl Relays {
         }
     }
 
-    /// A connection came up. Where to listen, if it is one that we waited for.
-    pub(super) fn connected(&self, connection: ConnectionId) -> Option<(PeerId, Multiaddr)> {
-        let waits = |relay: &&Relay| relay.stage == Stage::Dialing(connection);
-        let relay = self.list.iter().find(waits)?;
+    /// A connection came up, at this address. Where to listen, if it is one that we waited for.
+    pub(super) fn connected(
+        &mut self,
+        connection: ConnectionId,
+        at: &Multiaddr,
+    ) -> Option<(PeerId, Multiaddr)> {
+        let relay = self.of(|stage| stage == Stage::Dialing(connection))?;
+        let named = addr::relay(at);
+        relay.over = addr::transport(named.as_ref().map_or(at, |(_, direct)| direct));
         Some((relay.id, relay.through(relay.addrs.first()?.clone())))
     }
 
@@ -186,6 +194,23 @@ impl Relays {
         relay.stage = Stage::Reserved(listener);
         relay.tries = 0;
         true
+    }
+
+    /// An address of a relay for each transport by which it is not connected.
+    pub(super) fn other_ways(&self, id: PeerId) -> Vec<Multiaddr> {
+        let relay = self.list.iter().find(|relay| relay.id == id);
+        let Some((relay, over)) = relay.and_then(|relay| Some((relay, relay.over?))) else {
+            return Vec::new();
+        };
+        let kinds = [Transport::Quic, Transport::Tcp];
+        let others = kinds.into_iter().filter(|kind| *kind != over);
+        let of = |kind| {
+            relay
+                .addrs
+                .iter()
+                .find(|addr| addr::transport(addr) == Some(kind))
+        };
+        others.filter_map(of).cloned().collect()
     }
 
     /// A dial failed. True if it was one of ours.
@@ -284,13 +309,18 @@ mod tests {
         relays.dialing(a, connection(1), now);
         relays.dialing(b, connection(2), now);
         assert!(relays.due(now).is_empty());
-        let (asked, through) = relays.connected(connection(1)).unwrap();
+        let at: Multiaddr = format!("/ip4/9.9.9.9/tcp/5/p2p/{a}").parse().unwrap();
+        let (asked, through) = relays.connected(connection(1), &at).unwrap();
         assert_eq!(asked, a);
         assert_eq!(addr::circuit(&through).unwrap().0, a);
         let listener = ListenerId::next();
         relays.asking(a, listener, now);
         assert!(relays.agreed(a));
         assert!(!relays.agreed(a), "a renewal is no news");
+        let [other] = &relays.other_ways(a)[..] else {
+            panic!("one other transport");
+        };
+        assert_eq!(addr::transport(other), Some(Transport::Quic));
         // One for each transport, QUIC first.
         let circuits = relays.circuits();
         assert_eq!(circuits.len(), 1);

@@ -14,6 +14,7 @@ mod full_disk;
 mod garbage;
 mod history;
 mod kill;
+mod nat;
 mod once;
 mod power;
 mod requests;
