@@ -99,7 +99,8 @@ pub enum Input {
         /// One whole frame, at most [`crate::limits::FRAME_BYTES_MAX`].
         bytes: Vec<u8>,
     },
-    /// A connection to the peer is ready, or a newer one replaced it (then after `Down`).
+    /// A connection to the peer is ready, or a newer one replaced it: after `Down`, unless it came
+    /// in place of one through a relay that still stands.
     Up {
         /// The peer.
         peer: Peer,
