@@ -28,12 +28,18 @@ pub struct Compaction {
 /// A compaction, as the engine's thread knows it.
 pub(crate) struct Compactor {
     began: Option<Instant>,
+    /// The database was looked at, and copied if that was worth while.
+    looked: bool,
     out: watch::Sender<Compaction>,
 }
 
 impl Compactor {
     pub(crate) fn new(out: watch::Sender<Compaction>) -> Self {
-        Self { began: None, out }
+        Self {
+            began: None,
+            looked: false,
+            out,
+        }
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -51,6 +57,19 @@ impl Compactor {
 }
 
 impl Core {
+    /// Compacts, once a run, a database that was mostly dead when it was opened.
+    pub(crate) fn compact_bloated(&mut self) -> Result<(), Ended> {
+        if self.compactor.looked {
+            return Ok(());
+        }
+        self.compactor.looked = true;
+        if self.store.is_bloated() {
+            tracing::info!("the database is mostly dead and is being compacted");
+            self.compact()?;
+        }
+        Ok(())
+    }
+
     /// Begins a compaction, unless one is under way.
     pub(crate) fn compact(&mut self) -> Result<(), Ended> {
         if self.compactor.is_running() {

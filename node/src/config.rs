@@ -5,6 +5,7 @@ use crate::roles::Roles;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use waxwing_protocol::input::Settings;
+use waxwing_protocol::limits::RECEIPT_GATHER_MS;
 
 /// Everything that `Node::start` needs.
 #[derive(Clone, Debug)]
@@ -47,7 +48,10 @@ impl Config {
             metrics: None,
             passphrase_file: None,
             disk_free_min_bytes: FREE_MIN_BYTES,
-            settings: Settings::default(),
+            settings: Settings {
+                gather_ms: RECEIPT_GATHER_MS,
+                ..Settings::default()
+            },
         }
     }
 }

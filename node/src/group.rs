@@ -8,7 +8,7 @@ use crate::dice::{self, Dice};
 use crate::disk::{DiskStatus, Watermark};
 use crate::perform;
 use crate::runtime::{Ask, Door, Ended, EngineError, Network, QueryFn, Reply, Told};
-use crate::store::Disk;
+use crate::store::{Disk, Rest};
 use crate::telling::Telling;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,6 +51,8 @@ const MAINTAIN_MS: Millis = 60_000;
 const COPY_MS: Millis = 20;
 /// The thread wakes up this often when nothing happens.
 const IDLE_MS: Millis = 30_000;
+/// Without anything to write for so long, a node comes to rest.
+const REST_MS: Millis = if cfg!(test) { 50 } else { 3_000 };
 
 /// What the engine's thread has around the store.
 pub(crate) struct World {
@@ -128,6 +130,8 @@ pub(crate) struct Core {
     pub(crate) timer: Runtime,
     pub(crate) looked_ms: Option<Millis>,
     pub(crate) maintained_ms: Option<Millis>,
+    /// When something was last written, until the node is at rest.
+    pub(crate) wrote_ms: Option<Millis>,
 }
 
 impl Core {
@@ -167,6 +171,7 @@ impl Core {
         let idle_ms = match (self.compactor.is_running(), read_only) {
             (true, _) => COPY_MS,
             (false, true) => LOOK_MS,
+            (false, false) if self.wrote_ms.is_some() => REST_MS,
             (false, false) => IDLE_MS,
         };
         let wait_ms = match world.next_wake {
@@ -206,6 +211,9 @@ impl Core {
         };
         match applied {
             Ok(()) => {
+                if wrote {
+                    self.wrote_ms = Some(forward_ms());
+                }
                 let idle = !wrote && group.asks == 0 && group.inputs > 0;
                 self.perform(group, idle);
             }
@@ -279,13 +287,20 @@ impl Core {
             self.looked_ms = Some(now_ms);
             self.look();
         }
-        if self.read_only() || since(self.maintained_ms) < MAINTAIN_MS {
+        if self.read_only() {
+            return Ok(false);
+        }
+        if self.wrote_ms.is_some_and(|at| since(Some(at)) >= REST_MS) {
+            self.rest(now_ms)?;
+        }
+        if since(self.maintained_ms) < MAINTAIN_MS {
             return Ok(false);
         }
         match self.store.maintain(secs(self.world.clock.now())) {
             Ok(true) => Ok(true),
             Ok(false) => {
                 self.maintained_ms = Some(now_ms);
+                self.compact_bloated()?;
                 Ok(false)
             }
             Err(StoreError::Full) => {
@@ -294,6 +309,31 @@ impl Core {
             }
             Err(error) => Err(fatal(&error)),
         }
+    }
+
+    /// Gives memory back after work.
+    fn rest(&mut self, now_ms: Millis) -> Result<(), Ended> {
+        match self.store.rest() {
+            Ok(Rest::Later) => self.wrote_ms = Some(now_ms),
+            Ok(Rest::Anew) => {
+                self.wrote_ms = Some(now_ms);
+                self.close();
+                // Should there be no room for it, the reserve gives it.
+                if self.open("the store does not open again").is_err() {
+                    self.ran_out()?;
+                }
+            }
+            Ok(Rest::Done) => {
+                self.wrote_ms = None;
+                // What was freed some time ago goes back to the system when a thread ends.
+                if let Ok(thread) = std::thread::Builder::new().spawn(|| {}) {
+                    let _ = thread.join();
+                }
+            }
+            Err(StoreError::Full) => self.ran_out()?,
+            Err(error) => return Err(fatal(&error)),
+        }
+        Ok(())
     }
 
     fn look(&mut self) {

@@ -278,6 +278,7 @@ impl Engine {
             timer,
             looked_ms: None,
             maintained_ms: None,
+            wrote_ms: None,
         };
         let run = move || {
             let end = catch_unwind(AssertUnwindSafe(|| core.run()))

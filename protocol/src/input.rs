@@ -23,6 +23,9 @@ pub struct Moment<'a> {
 pub struct Settings {
     /// Tell senders when their messages were read.
     pub read_receipts: bool,
+    /// Receipts for a device leave together at multiples of so many milliseconds; 0: at once. A node
+    /// says [`crate::limits::RECEIPT_GATHER_MS`].
+    pub gather_ms: Millis,
     /// This node is a bridge.
     pub bridge: Option<BridgeSettings>,
 }
@@ -52,6 +55,7 @@ impl Default for Settings {
         Self {
             read_receipts: true,
             bridge: None,
+            gather_ms: 0,
         }
     }
 }
@@ -122,7 +126,8 @@ pub enum Input {
         /// One whole frame, at most [`crate::limits::FRAME_BYTES_MAX`].
         bytes: Vec<u8>,
     },
-    /// A connection to the peer is ready, or a newer one replaced it (then after `Down`).
+    /// A connection to the peer is ready, or a newer one replaced it: after `Down`, unless it came
+    /// in place of one through a relay that still stands.
     Up {
         /// The peer.
         peer: Peer,

@@ -166,6 +166,9 @@ pub const RETRY_MS: [Millis; 6] = [
 pub const RECEIPT_REPEAT_MS: Millis = 4 * SECOND_MS;
 /// The same for one that came from a mailbox.
 pub const MAIL_RECEIPT_REPEAT_MS: Millis = HOUR_MS;
+/// Receipts for a device leave together at multiples of this: whoever writes faster gets fewer
+/// of them, and the ratchet turns less often.
+pub const RECEIPT_GATHER_MS: Millis = 5;
 /// Message ids in one receipt.
 pub const RECEIPT_MIDS_MAX: usize = 64;
 /// Messages that wait for one contact.

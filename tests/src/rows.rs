@@ -24,6 +24,8 @@ pub fn count(store: &MemoryStore) -> BTreeMap<Table, u64> {
 pub struct Load {
     /// Everybody who may be a contact or ask to be one.
     pub people: u64,
+    /// Bridges in the world.
+    pub bridges: u64,
     /// Messages, reactions and control letters that were ever asked for, with repairs.
     pub letters: u64,
     /// Commands that were ever given.
@@ -34,6 +36,7 @@ pub struct Load {
 pub fn most(table: Table, load: Load) -> u64 {
     let Load {
         people,
+        bridges,
         letters,
         commands,
     } = load;
@@ -66,10 +69,16 @@ pub fn most(table: Table, load: Load) -> u64 {
         // A segment holds one message or more; those that came late wait for it in rows.
         Table::Segment | Table::Unpacked => letters,
         Table::Message | Table::ByMid | Table::Unread | Table::ReceiptDue => letters + devices,
+        Table::Bridge => bridges.min(BRIDGES_MAX as u64),
+        Table::Known | Table::KnownPeer => bridges,
+        Table::Lane | Table::LaneDue => bridges * sessions,
         // A day's tag of every session at every bridge, kept for a while behind and ahead.
-        Table::TagIn => {
-            BRIDGES_MAX as u64 * sessions * 2 * u64::from(TAG_DAYS_READ + TAG_DAYS_AHEAD)
-        }
+        Table::TagIn => bridges * sessions * u64::from(TAG_DAYS_READ + TAG_DAYS_AHEAD + 4),
+        // At a bridge: each with what it holds.
+        Table::Mailbox => 2 * devices,
+        Table::Caller => devices,
+        // Yesterday's and the day's before, today's, and one of a clock that is ahead.
+        Table::ForwardKey => 4,
         // At a bridge: whole batches, several a person over the weeks.
         Table::Tag | Table::TagEnd => TAG_BATCH as u64 * 16 * devices,
         // Everything else goes by devices, sessions or what is waiting.
@@ -86,6 +95,9 @@ impl World {
         let person = &self.people[who];
         let load = Load {
             people: self.people.len() as u64,
+            bridges: (0..self.people.len())
+                .filter(|who| self.is_bridge(*who))
+                .count() as u64,
             letters: (model.asked.len() + model.timers.len()) as u64 + said + 64,
             commands: (person.answers.len() + person.wishes.len()) as u64,
         };

@@ -1,5 +1,6 @@
 //! An hour in the life of many people: everybody writes about one message a minute to a friend.
 
+use crate::bridges::BRIDGES;
 use crate::dice::{Dice, Purpose};
 use crate::engine::{Engine, Real};
 use crate::link::LinkConfig;
@@ -18,6 +19,11 @@ const OUTPUTS_KEPT: usize = 4;
 /// Time between two people joining: a crowd at one moment is another experiment.
 const JOIN_MS: Millis = 500;
 
+/// Bridges that one person uses.
+const USED: usize = 2;
+/// Where people come one after the other, all of them were there once after about this time.
+const TURNS_MS: Millis = 10 * MINUTE_MS;
+
 /// What to run.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Traffic {
@@ -29,6 +35,11 @@ pub struct Traffic {
     pub loss: f64,
     /// Chance of a crash per person and minute.
     pub crash: f64,
+    /// How many bridges there are, at most three. Everybody keeps mailboxes at two of them, or at
+    /// the only one.
+    pub bridges: usize,
+    /// Nobody is ever there together with anybody else.
+    pub offline: bool,
     /// The seed.
     pub seed: u64,
 }
@@ -40,6 +51,8 @@ impl Default for Traffic {
             minutes: 60,
             loss: 0.0,
             crash: 0.0,
+            bridges: 0,
+            offline: false,
             seed: 1,
         }
     }
@@ -94,12 +107,19 @@ pub fn run(traffic: Traffic) -> (Figures, Option<Box<Failure>>) {
 pub fn run_with(traffic: Traffic, engine: Box<dyn Engine>) -> (Figures, Option<Box<Failure>>) {
     let mut world = World::with_engine(traffic.seed, Config::FAIR, engine);
     world.replay = format!(
-        "sim --people {} --minutes {} --loss {} --crash {} --seed {}",
-        traffic.people, traffic.minutes, traffic.loss, traffic.crash, traffic.seed
+        "sim --people {} --minutes {} --loss {} --crash {} --bridges {}{} --seed {}",
+        traffic.people,
+        traffic.minutes,
+        traffic.loss,
+        traffic.crash,
+        traffic.bridges,
+        if traffic.offline { " --offline" } else { "" },
+        traffic.seed
     );
     let names: Vec<String> = (0..traffic.people).map(|n| format!("person {n}")).collect();
     world.populate(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let friends = befriend(&mut world);
+    bring(&mut world, &traffic);
     world.config.link = LinkConfig {
         loss: traffic.loss,
         ..LinkConfig::FAIR
@@ -129,6 +149,23 @@ fn befriend(world: &mut World) -> Vec<Vec<Who>> {
         mine.map(|(a, b)| if *a == who { *b } else { *a }).collect()
     };
     (0..people).map(of).collect()
+}
+
+/// Bridges join, and everybody uses them; then nobody meets anybody any more, if that is wanted.
+fn bring(world: &mut World, traffic: &Traffic) {
+    let all = world.bridges(&BRIDGES[..traffic.bridges.min(BRIDGES.len())]);
+    for by in 0..traffic.people {
+        for n in 0..all.len().min(USED) {
+            let bridge = all[(by + n) % all.len()];
+            world.act(Step::UseBridge { by, bridge });
+        }
+        world.run_for(JOIN_MS);
+    }
+    world.run_for(MINUTE_MS);
+    if traffic.offline {
+        let every_ms = (TURNS_MS / traffic.people as u64).max(MINUTE_MS);
+        world.act(Step::Shift { turn: 0, every_ms });
+    }
 }
 
 fn talk(world: &mut World, traffic: Traffic, friends: &[Vec<Who>]) {

@@ -56,6 +56,7 @@ pub(super) async fn node(
     waxwing_node::logs::init(settings.log_level(), out.is_json(), color)
         .map_err(|error| CliError::new(Kind::Usage, "log_level", error.to_string()))?;
     waxwing_node::harden();
+    waxwing_node::small_pages();
     let signals =
         |error| CliError::failed("signals", format!("cannot listen for signals: {error}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(signals)?;

@@ -2,7 +2,7 @@
 
 use crate::disk::Watermark;
 use crate::runtime::{Ended, Engine, EngineError, EngineHandle, Network, Setup};
-use crate::store::Disk;
+use crate::store::{Disk, Rest};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -75,19 +75,22 @@ type Story = Arc<Mutex<Vec<String>>>;
 
 #[derive(Clone)]
 struct Told {
-    store: MemoryStore,
+    store: Arc<Mutex<MemoryStore>>,
     story: Story,
     /// The next batch fails with this.
     fail: Arc<Mutex<Option<StoreError>>>,
+    bloated: bool,
+    /// It comes to rest once it was closed and opened anew; `None`: at once.
+    swollen: Option<bool>,
 }
 
 impl Read for Told {
     fn get(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
-        self.store.get(key)
+        self.store.lock().unwrap().get(key)
     }
 
     fn scan(&self, span: &Span) -> Result<Rows, StoreError> {
-        self.store.scan(span)
+        self.store.lock().unwrap().scan(span)
     }
 }
 
@@ -97,7 +100,7 @@ impl Store for Told {
             return Err(error);
         }
         self.story.lock().unwrap().push("apply".into());
-        self.store.apply(batch)
+        self.store.lock().unwrap().apply(batch)
     }
 }
 
@@ -108,6 +111,25 @@ impl Disk for Told {
 
     fn used_bytes(&self) -> Result<u64, StoreError> {
         Ok(42)
+    }
+
+    fn rest(&mut self) -> Result<Rest, StoreError> {
+        let (word, rest) = match self.swollen {
+            None => return Ok(Rest::Done),
+            Some(true) => ("swollen", Rest::Anew),
+            Some(false) => ("rest", Rest::Done),
+        };
+        self.story.lock().unwrap().push(word.into());
+        Ok(rest)
+    }
+
+    fn is_bloated(&self) -> bool {
+        self.bloated
+    }
+
+    fn compact(&mut self) -> Result<(), StoreError> {
+        self.story.lock().unwrap().push("compact".into());
+        Ok(())
     }
 }
 
@@ -135,19 +157,30 @@ struct Stage {
     engine: Engine,
     story: Story,
     fail: Arc<Mutex<Option<StoreError>>>,
+    /// What happened at the start.
+    begun: Vec<String>,
     _home: TempDir,
 }
 
 impl Stage {
     async fn new() -> Self {
+        Self::with(false, None).await
+    }
+
+    async fn with(bloated: bool, swollen: Option<bool>) -> Self {
         let home = tempfile::tempdir().unwrap();
         let told = Told {
-            store: MemoryStore::default(),
+            store: Arc::default(),
             story: Story::default(),
             fail: Arc::default(),
+            bloated,
+            swollen,
         };
         let (story, fail) = (told.story.clone(), told.fail.clone());
-        let again = told.clone();
+        let again = Told {
+            swollen: swollen.map(|_| false),
+            ..told.clone()
+        };
         let setup = Setup {
             store: Box::new(told),
             reopen: Box::new(move || Ok(Box::new(again.clone()))),
@@ -163,11 +196,12 @@ impl Stage {
         engine.handle.input(start).await.unwrap();
         // Nothing of the beginning is in the story.
         assert_eq!(words(&engine.handle).await, ["start"]);
-        story.lock().unwrap().clear();
+        let begun = std::mem::take(&mut *story.lock().unwrap());
         Self {
             engine,
             story,
             fail,
+            begun,
             _home: home,
         }
     }
@@ -341,7 +375,6 @@ async fn a_full_disk_is_read_only_until_there_is_room_and_forgets_nobody() {
     }
     assert_eq!(handle.disk().used_bytes, 42);
     rename(&handle, "fits").await.unwrap();
-    // The store in memory begins anew when it is opened again.
     let told = words(&handle).await;
     assert_eq!(told.iter().filter(|word| *word == "up").count(), 1);
     assert!(told.contains(&"fits".to_owned()));
@@ -361,4 +394,42 @@ async fn a_frame_that_meets_a_bug_costs_its_sender_the_connection_and_us_nothing
     let story = stage.story.lock().unwrap().clone();
     let charged = format!("penalty {}", super::BUG_POINTS);
     assert_eq!(story.iter().filter(|line| **line == charged).count(), 1);
+}
+
+#[tokio::test]
+async fn a_database_that_is_mostly_dead_is_compacted_after_the_start() {
+    for bloated in [false, true] {
+        let stage = Stage::with(bloated, None).await;
+        let copies = stage.begun.iter().filter(|word| *word == "compact");
+        assert_eq!(copies.count(), usize::from(bloated));
+        stage.engine.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_node_without_work_comes_to_rest_and_goes_on_from_there() {
+    let stage = Stage::with(false, Some(true)).await;
+    let mut story = stage.begun.clone();
+    let rests = |story: &[String]| -> Vec<String> {
+        let rest = |word: &&String| *word == "swollen" || *word == "rest";
+        story.iter().filter(rest).cloned().collect()
+    };
+    let mut expected = vec!["swollen", "rest"];
+    for _ in 0..2 {
+        let give_up = Instant::now() + PATIENCE;
+        while rests(&story) != expected {
+            assert!(Instant::now() < give_up, "{story:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            story.append(&mut stage.story.lock().unwrap());
+        }
+        // Nothing is lost by it, and what is written afterwards ends in rest again.
+        rename(&stage.handle(), "on").await.unwrap();
+        assert!(
+            words(&stage.handle())
+                .await
+                .starts_with(&["start".to_owned()])
+        );
+        expected.push("rest");
+    }
+    stage.engine.stop().await;
 }

@@ -3,7 +3,8 @@
 //! A *link* is a connection whose frame stream is open. A peer may have several; frames are read
 //! from all of them and written to the newest, but never to one through a relay while there is a
 //! direct one. The engine sees one: `Up` when the first comes,
-//! `Down` then `Up` when another one takes over, `Down` when the last one went. Everything that
+//! `Down` then `Up` when another one takes over, `Up` alone when a direct one takes over from one
+//! through a relay, `Down` when the last one went. Everything that
 //! concerns one peer reaches the engine under that peer's `order` lock, so frames never stand
 //! outside an `Up` and its `Down`.
 
@@ -195,7 +196,7 @@ impl Links {
         let told = match entered {
             None | Some(Entered::Aside) => Ok(()),
             Some(Entered::First) => tell_up(peer, false, how, engine).await,
-            Some(Entered::Instead) => tell_up(peer, true, how, engine).await,
+            Some(Entered::Instead { better }) => tell_up(peer, !better, how, engine).await,
         };
         drop(guard);
         match (entered, told) {
@@ -220,6 +221,7 @@ impl Links {
             Reach::Direct | Reach::Punched => entry.links.len(),
         };
         let is_last = at == entry.links.len();
+        let better = entry.links.last().is_some_and(is_relayed) && place.how != Reach::Relayed;
         if is_last {
             for slot in &mut entry.links {
                 slot.state.is_written_to.store(false, Relaxed);
@@ -240,7 +242,7 @@ impl Links {
         let was_up = std::mem::replace(&mut entry.up, true);
         Some(match (was_up, is_last) {
             (false, _) => Entered::First,
-            (true, true) => Entered::Instead,
+            (true, true) => Entered::Instead { better },
             (true, false) => Entered::Aside,
         })
     }
@@ -345,20 +347,72 @@ enum Change {
 enum Entered {
     /// The engine knew of none.
     First,
-    /// It is written to in place of another one.
-    Instead,
+    /// It is written to in place of another one, which was through a relay and this one is not.
+    Instead { better: bool },
     /// It is read, and another one is written to.
     Aside,
 }
 
 async fn tell_up(
     peer: Peer,
-    was_up: bool,
+    after_down: bool,
     how: Reach,
     engine: &EngineHandle,
 ) -> Result<(), EngineError> {
-    if was_up {
+    if after_down {
         engine.input(Input::Down { peer }).await?;
     }
     engine.input(Input::Up { peer, how }).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::Ask;
+    use tokio::sync::watch;
+
+    fn heard(asks: &mut mpsc::Receiver<Ask>) -> Vec<Input> {
+        std::iter::from_fn(|| match asks.try_recv() {
+            Ok(Ask::Input(input)) => Some(input),
+            _ => None,
+        })
+        .collect()
+    }
+
+    #[tokio::test]
+    async fn a_link_through_a_relay_is_written_to_only_while_there_is_no_other() {
+        let (sender, mut asks) = mpsc::channel(64);
+        let engine = EngineHandle::new(sender, watch::channel(0).1);
+        let links = Links::default();
+        let peer = Peer::ZERO;
+        let up = |how| Input::Up { peer, how };
+        let down = Input::Down { peer };
+        let join = |how| links.join(peer, how, &engine);
+
+        let relayed = join(Reach::Relayed).await.unwrap();
+        assert_eq!(heard(&mut asks), [up(Reach::Relayed)]);
+        let (punched, mut queue) = join(Reach::Punched).await.unwrap();
+        assert_eq!(heard(&mut asks), [up(Reach::Punched)], "nobody was away");
+        assert_eq!(links.how(&peer), Some(Reach::Punched));
+        // A later one through a relay is read and not written to.
+        let later = join(Reach::Relayed).await.unwrap();
+        assert_eq!(heard(&mut asks), []);
+        links.send(peer, 7, vec![1]).unwrap();
+        assert_eq!(queue.try_recv().unwrap().id, 7);
+        assert!(!later.0.state.is_written_to.load(Relaxed));
+        // Without the direct one the newest of the others is taken.
+        links.leave(punched, queue, vec![7], &engine).await;
+        let why = SendError::NotConnected;
+        let lost = Input::Undelivered {
+            to: peer,
+            id: 7,
+            why,
+        };
+        assert_eq!(heard(&mut asks), [lost, down.clone(), up(Reach::Relayed)]);
+        assert!(later.0.state.is_written_to.load(Relaxed));
+        links.leave(later.0, later.1, Vec::new(), &engine).await;
+        assert_eq!(heard(&mut asks), [down.clone(), up(Reach::Relayed)]);
+        links.leave(relayed.0, relayed.1, Vec::new(), &engine).await;
+        assert_eq!(heard(&mut asks), [down]);
+    }
 }

@@ -4,13 +4,14 @@
 //! went not at all. Until the rows are durable there, reads find them in the frozen batch, and a
 //! crash finds them in the journal.
 
-use super::COMMITS_KEY;
 use super::rows::SledRows;
 use super::seal::PREFIX_BYTES;
+use super::{COMMITS_KEY, LIVE_KEY};
 use super::{from_io, from_sled};
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use waxwing_protocol::private::Secret;
 use waxwing_protocol::store::{Batch, Key, StoreError, Table};
@@ -47,6 +48,8 @@ impl Target {
         let failed = |error: sled::Error| from_sled(&error);
         let count = &commits.to_be_bytes()[..];
         self.rows.db.insert(COMMITS_KEY, count).map_err(failed)?;
+        let live = self.rows.live.load(Ordering::Relaxed).to_be_bytes();
+        self.rows.db.insert(LIVE_KEY, &live).map_err(failed)?;
         self.sync()
     }
 
@@ -80,28 +83,49 @@ impl<'a> Place<'a> {
 pub(super) struct Checkpoint {
     /// What it writes.
     pub(super) batch: Arc<Batch>,
-    thread: JoinHandle<Result<(), StoreError>>,
+    /// The last commit whose rows are among them.
+    commits: u64,
+    /// An earlier try may have been cut short.
+    thorough: bool,
+    /// Writes, once begun.
+    thread: Option<JoinHandle<Result<(), StoreError>>>,
 }
 
 impl Checkpoint {
-    /// Begins to write everything up to `commits`.
-    pub(super) fn begin(target: Target, batch: Batch, commits: u64) -> io::Result<Self> {
-        let batch = Arc::new(batch);
-        let rows = Arc::clone(&batch);
-        let thread = thread::Builder::new()
-            .name("checkpoint".into())
-            .spawn(move || target.write(&rows, commits, false))?;
-        Ok(Self { batch, thread })
+    /// Rows that wait to be written: everything up to `commits`.
+    pub(super) fn new(batch: Batch, commits: u64, thorough: bool) -> Self {
+        Self {
+            batch: Arc::new(batch),
+            commits,
+            thorough,
+            thread: None,
+        }
+    }
+
+    /// Begins to write, unless that is under way.
+    pub(super) fn begin(&mut self, target: Target) -> io::Result<()> {
+        if self.thread.is_none() {
+            let rows = Arc::clone(&self.batch);
+            let (commits, thorough) = (self.commits, self.thorough);
+            let thread = thread::Builder::new()
+                .name("checkpoint".into())
+                .spawn(move || target.write(&rows, commits, thorough))?;
+            self.thread = Some(thread);
+        }
+        Ok(())
     }
 
     /// It is through, or failed.
     pub(super) fn is_finished(&self) -> bool {
-        self.thread.is_finished()
+        self.thread.as_ref().is_some_and(JoinHandle::is_finished)
     }
 
-    /// Waits for its end.
-    pub(super) fn finish(self) -> Result<(), StoreError> {
-        match self.thread.join() {
+    /// Waits for its end; writes here and now what has not begun.
+    pub(super) fn finish(self, target: &Target) -> Result<(), StoreError> {
+        let Some(thread) = self.thread else {
+            return target.write(&self.batch, self.commits, self.thorough);
+        };
+        match thread.join() {
             Ok(written) => written,
             Err(_) => Err(StoreError::Failed("a bug in the store engine".into())),
         }

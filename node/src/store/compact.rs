@@ -1,12 +1,14 @@
-//! Copying the live rows of a database into a new one: at a start, if it has grown far beyond them,
-//! and at the user's word.
+//! Copying the live rows of a database into a new one: after a start, if it has grown far beyond
+//! them, and at the user's word.
 //!
 //! sled never gives disk space back, and what was deleted stays in its log for long. The copy is
 //! made in `db.new`. Once it is whole and synced it becomes `db.whole`, and from then on nothing more
 //! is written to `db`. [`finish`] puts it in the place of `db`, now or at the next start: a crash at
 //! any step leaves one of the two, whole.
 
+use super::LIVE_KEY;
 use super::open::{Trouble, raw, released, sync_tree};
+use super::rows::SledRows;
 use crate::{disk, files};
 use std::fs;
 use std::io;
@@ -17,7 +19,7 @@ use std::thread::{self, JoinHandle};
 
 /// Below this, a home is small whatever its live rows are.
 const DISK_BYTES_MIN: u64 = 64 * 1024 * 1024;
-/// Worth a copy at a start when the disk holds more than so many times the live rows.
+/// Worth a copy after a start when the disk holds more than so many times the live rows.
 const RATIO: u64 = 4;
 /// What is kept free beside the copy.
 const SPARE_BYTES: u64 = 64 * 1024 * 1024;
@@ -38,12 +40,10 @@ pub enum Compacting {
     Failed(String),
 }
 
-/// Puts a copy that is whole in its place, and deletes what else a crash left. Says whether there was
-/// a copy.
-pub(super) fn finish(db: &Path) -> io::Result<bool> {
+/// Puts a copy that is whole in its place, and deletes what else a crash left.
+pub(super) fn finish(db: &Path) -> io::Result<()> {
     let [new, whole, old] = [".new", ".whole", ".old"].map(|end| files::beside(db, end));
-    let copied = whole.exists();
-    if copied {
+    if whole.exists() {
         if db.exists() {
             // sled's threads write by path: nothing moves before they have let go.
             released(db)?;
@@ -57,8 +57,7 @@ pub(super) fn finish(db: &Path) -> io::Result<bool> {
         files::sync_dir(files::parent(db))?;
     }
     remove(&new)?;
-    remove(&old)?;
-    Ok(copied)
+    remove(&old)
 }
 
 fn remove(dir: &Path) -> io::Result<()> {
@@ -68,36 +67,19 @@ fn remove(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// The database is large, mostly dead, and there is room for a copy.
-pub(super) fn wanted(db: &sled::Db) -> Result<bool, super::OpenError> {
-    let failed = |error: sled::Error| super::from_sled(&error);
-    let used = db.size_on_disk().map_err(failed)?;
-    if used <= DISK_BYTES_MIN {
-        return Ok(false);
-    }
-    let mut live = 0u64;
-    for row in db.iter() {
-        let (key, value) = row.map_err(failed)?;
-        live += (key.len() + value.len()) as u64;
-    }
-    Ok(used > RATIO * live)
+/// The database is large and mostly dead.
+pub(super) fn wanted(rows: &SledRows) -> Result<bool, super::OpenError> {
+    let used = rows.db.size_on_disk().map_err(|e| super::from_sled(&e))?;
+    let live = rows.live.load(Ordering::Relaxed);
+    Ok(used > DISK_BYTES_MIN.max(RATIO.saturating_mul(live)))
 }
 
-/// Copies a database that nobody writes to, and closes it; [`finish`] does the rest.
-pub(super) fn at_start(db: sled::Db, dir: &Path) -> io::Result<()> {
-    let used = db.size_on_disk().map_err(io::Error::from)?;
-    if disk::free_bytes(dir)? < used / RATIO * 2 + SPARE_BYTES {
-        return Err(io::ErrorKind::StorageFull.into());
-    }
-    let copy = copy(&db, dir, &Progress::default())?;
-    drop(db);
-    complete(copy, dir)
-}
-
-/// There is room for a copy, should every row be live.
-pub(super) fn has_room(db: &sled::Db, dir: &Path) -> io::Result<bool> {
-    let used = db.size_on_disk().map_err(io::Error::from)?;
-    Ok(disk::free_bytes(dir)? >= used.saturating_add(SPARE_BYTES))
+/// There is room for a copy.
+pub(super) fn has_room(rows: &SledRows, dir: &Path) -> io::Result<bool> {
+    let used = rows.db.size_on_disk().map_err(io::Error::from)?;
+    // A copy takes somewhat more than its rows, and never more than what it copies.
+    let live = rows.live.load(Ordering::Relaxed).saturating_mul(2);
+    Ok(disk::free_bytes(dir)? >= used.min(live).saturating_add(SPARE_BYTES))
 }
 
 /// What a copy and whoever waits for it share.
@@ -174,11 +156,12 @@ fn copy(db: &sled::Db, dir: &Path, progress: &Progress) -> io::Result<sled::Db> 
         Err(Trouble::Damage) => return Err(io::ErrorKind::InvalidData.into()),
     };
     let mut batch = sled::Batch::default();
-    let (mut rows, mut bytes) = (0, 0);
+    let (mut rows, mut bytes, mut live) = (0, 0, 0);
     for row in db.iter() {
         let (key, value) = row.map_err(io::Error::from)?;
         rows += 1;
         bytes += key.len() + value.len();
+        live += (key.len() + value.len()) as u64;
         batch.insert(key, value);
         if rows >= BATCH_ROWS || bytes >= BATCH_BYTES {
             if progress.stop.load(Ordering::Relaxed) {
@@ -191,6 +174,8 @@ fn copy(db: &sled::Db, dir: &Path, progress: &Progress) -> io::Result<sled::Db> 
         }
     }
     copy.apply_batch(batch).map_err(io::Error::from)?;
+    copy.insert(LIVE_KEY, &live.to_be_bytes())
+        .map_err(io::Error::from)?;
     progress.rows.fetch_add(rows as u64, Ordering::Relaxed);
     copy.flush().map_err(io::Error::from)?;
     Ok(copy)
@@ -225,7 +210,9 @@ mod tests {
     }
 
     fn count(dir: &Path) -> usize {
-        let rows = database(dir, 0..0).len();
+        let db = database(dir, 0..0);
+        let rows = db.len() - usize::from(db.contains_key(LIVE_KEY).unwrap());
+        drop(db);
         released(dir).unwrap();
         rows
     }
@@ -235,8 +222,11 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join("db");
         let db = database(&dir, 0..10_000);
-        assert!(!wanted(&db).unwrap());
-        at_start(db, &dir).unwrap();
+        let copied = copy(&db, &dir, &Progress::default()).unwrap();
+        drop(db);
+        let live = copied.get(LIVE_KEY).unwrap().unwrap();
+        assert_eq!(*live, (10_000u64 * (4 + 64)).to_be_bytes());
+        complete(copied, &dir).unwrap();
         finish(&dir).unwrap();
         assert_eq!(count(&dir), 10_000);
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);

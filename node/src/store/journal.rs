@@ -3,7 +3,8 @@
 //!
 //! Two files take turns. While one is appended to, the rows of the other are on their way to sled
 //! (`checkpoint.rs`); a file is begun anew only when sled durably holds everything that it said.
-//! After a crash both are read, oldest first, and what sled did not get is given to it.
+//! After a crash they are read, oldest first, and their rows are in memory again until sled gets
+//! them. Records go into a third file meanwhile if both of the others are needed.
 //!
 //! A file begins with a block of 4,096 bytes: `wx1jrnl1` ‖ commits before its first record u64 ‖
 //! generation of the state key u32 ‖ salt 32 ‖ first 16 bytes of the SHA-256 of all before ‖ zeros.
@@ -13,11 +14,11 @@
 //! earlier turn left behind opens no more. The first record that does not open ends the file.
 
 use super::state_key::StateKeys;
-use crate::dice;
+use crate::{dice, files};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use waxwing_protocol::crypto::derive::{DB_JOURNAL, expand};
 use waxwing_protocol::crypto::hash::hash16;
 use waxwing_protocol::crypto::seal::{TAG_BYTES, open, seal};
@@ -25,8 +26,9 @@ use waxwing_protocol::private::{Bytes, Secret};
 use waxwing_protocol::store::{Batch, Key};
 use waxwing_protocol::wire::codec::decode_row;
 
-/// Names of the two files, in the database's directory.
-pub(super) const FILES: [&str; 2] = ["journal-0", "journal-1"];
+/// Names of the files, in the database's directory.
+pub(super) const FILES: [&str; FILE_COUNT] = ["journal-0", "journal-1", "journal-2"];
+const FILE_COUNT: usize = 3;
 /// A file is full from here on; one commit may go beyond it.
 pub(super) const FULL_BYTES: u64 = 8 * 1024 * 1024;
 /// A file that once had to grow beyond this is given back when it is begun anew.
@@ -41,11 +43,13 @@ const LENGTH_BYTES: usize = 4;
 /// Marks a deleted row in place of its length.
 const DELETED: u32 = u32::MAX;
 
-/// The two files, one of them open for records.
+/// The files, one of them open for records.
 pub(super) struct Journal {
-    files: [File; 2],
+    dir: PathBuf,
+    /// Those that there are.
+    files: [Option<File>; FILE_COUNT],
     /// Bytes allocated in each.
-    allocated: [u64; 2],
+    allocated: [u64; FILE_COUNT],
     active: usize,
     key: Secret<32>,
     /// Where the next record goes.
@@ -59,6 +63,24 @@ pub(super) struct Found {
     pub(super) batch: Batch,
     /// Number of the last commit, at least that of sled.
     pub(super) commits: u64,
+    /// Which files say it.
+    needed: [bool; FILE_COUNT],
+}
+
+impl Found {
+    /// The database has everything.
+    pub(super) fn nothing(commits: u64) -> Self {
+        Self {
+            batch: Batch::new(),
+            commits,
+            needed: [false; FILE_COUNT],
+        }
+    }
+
+    /// Records can go on beside those that were found.
+    pub(super) fn leaves_a_file(&self) -> bool {
+        self.needed.contains(&false)
+    }
 }
 
 impl Journal {
@@ -69,19 +91,16 @@ impl Journal {
         commits: u64,
     ) -> io::Result<Option<Found>> {
         let mut turns = Vec::new();
-        for name in FILES {
+        for (at, name) in FILES.into_iter().enumerate() {
             match File::open(dir.join(name)) {
-                Ok(file) => turns.extend(Turn::open(file, state)?),
+                Ok(file) => turns.extend(Turn::open(file, state)?.map(|turn| (at, turn))),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
         }
-        turns.sort_by_key(|turn| turn.commits);
-        let mut found = Found {
-            batch: Batch::new(),
-            commits,
-        };
-        for mut turn in turns {
+        turns.sort_by_key(|(_, turn)| turn.commits);
+        let mut found = Found::nothing(commits);
+        for (at, mut turn) in turns {
             while let Some(batch) = turn.next()? {
                 if turn.commits <= found.commits {
                     continue;
@@ -91,39 +110,61 @@ impl Journal {
                 }
                 found.commits = turn.commits;
                 found.batch.extend(batch);
+                found.needed[at] = true;
             }
         }
         Ok(Some(found))
     }
 
-    /// Opens the files for a database that durably holds all `commits`; none of the old records
-    /// are needed any more.
-    pub(super) fn begin(dir: &Path, state: &StateKeys, commits: u64) -> io::Result<Self> {
-        let open = |name| {
-            OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(dir.join(name))
-        };
-        let files = [open(FILES[0])?, open(FILES[1])?];
-        let allocated = [files[0].metadata()?.len(), files[1].metadata()?.len()];
+    /// Goes on behind what was found, in a file that is not needed for it.
+    ///
+    /// # Errors
+    /// If the disk fails, or if there is no such file ([`Found::leaves_a_file`]).
+    pub(super) fn begin(dir: &Path, state: &StateKeys, found: &Found) -> io::Result<Self> {
         let mut journal = Self {
-            files,
-            allocated,
-            active: 1,
+            dir: dir.to_owned(),
+            files: [None, None, None],
+            allocated: [0; FILE_COUNT],
+            active: 0,
             key: Secret::new([0; 32]),
             at: 0,
             record: Vec::new(),
         };
-        journal.turn(state, commits)?;
+        let free = found.needed.iter().position(|needed| !needed);
+        let free = free.ok_or_else(|| io::Error::other("every file of the journal is needed"))?;
+        for (at, name) in FILES.into_iter().enumerate() {
+            if at == free || dir.join(name).exists() {
+                journal.open(at)?;
+            }
+        }
+        journal.start(free, state, found.commits)?;
         Ok(journal)
     }
 
-    /// Goes on in the other file, whose records must no longer be needed.
+    fn open(&mut self, at: usize) -> io::Result<()> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.dir.join(FILES[at]))?;
+        self.allocated[at] = file.metadata()?.len();
+        self.files[at] = Some(file);
+        Ok(())
+    }
+
+    /// Goes on in another file. No record but those of the active one may be needed.
     pub(super) fn turn(&mut self, state: &StateKeys, commits: u64) -> io::Result<()> {
+        let next = usize::from(self.active == 0);
+        if self.files[next].is_none() {
+            self.open(next)?;
+            files::sync_dir(&self.dir)?;
+        }
+        self.start(next, state, commits)
+    }
+
+    fn start(&mut self, next: usize, state: &StateKeys, commits: u64) -> io::Result<()> {
         let (generation, state_key) = state.current();
         let salt = dice::secret();
         let mut block = Vec::with_capacity(BLOCK_BYTES as usize);
@@ -134,19 +175,24 @@ impl Journal {
         let check = hash16(&block);
         block.extend_from_slice(&check.0);
         block.resize(BLOCK_BYTES as usize, 0);
-        self.active = 1 - self.active;
-        if self.allocated[self.active] > KEPT_BYTES_MAX {
-            self.files[self.active].set_len(0)?;
-            self.allocated[self.active] = 0;
+        self.active = next;
+        if self.allocated[next] > KEPT_BYTES_MAX {
+            self.file()?.set_len(0)?;
+            self.allocated[next] = 0;
         }
         self.room(BLOCK_BYTES)?;
-        let file = &self.files[self.active];
+        let file = self.file()?;
         file.write_all_at(&block, 0)?;
         // The length may have changed too.
         file.sync_all()?;
         self.key = record_key(state_key, &salt);
         self.at = BLOCK_BYTES;
         Ok(())
+    }
+
+    fn file(&self) -> io::Result<&File> {
+        let file = self.files[self.active].as_ref();
+        file.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// The file had better be changed before the next record.
@@ -174,7 +220,7 @@ impl Journal {
         self.record.extend_from_slice(&sealed);
         let bytes = self.record.len() as u64;
         self.room(self.at + bytes)?;
-        let file = &self.files[self.active];
+        let file = self.file()?;
         file.write_all_at(&self.record, self.at)?;
         file.sync_data()?;
         self.at += bytes;
@@ -183,16 +229,21 @@ impl Journal {
 
     /// Has so many bytes allocated in the active file.
     fn room(&mut self, bytes: u64) -> io::Result<()> {
-        let allocated = &mut self.allocated[self.active];
+        let mut allocated = self.allocated[self.active];
+        if allocated >= bytes {
+            return Ok(());
+        }
         let zeros = [0; 64 * 1024];
-        while *allocated < bytes {
-            let end = bytes.next_multiple_of(GROW_BYTES);
+        let end = bytes.next_multiple_of(GROW_BYTES);
+        let file = self.file()?;
+        while allocated < end {
             let some = zeros
                 .len()
-                .min(usize::try_from(end - *allocated).unwrap_or(zeros.len()));
-            self.files[self.active].write_all_at(&zeros[..some], *allocated)?;
-            *allocated += some as u64;
+                .min(usize::try_from(end - allocated).unwrap_or(zeros.len()));
+            file.write_all_at(&zeros[..some], allocated)?;
+            allocated += some as u64;
         }
+        self.allocated[self.active] = allocated;
         Ok(())
     }
 }
@@ -341,7 +392,7 @@ mod tests {
 
     impl Home {
         fn begin(&self, commits: u64) -> Journal {
-            Journal::begin(self.dir.path(), &self.state, commits).unwrap()
+            Journal::begin(self.dir.path(), &self.state, &Found::nothing(commits)).unwrap()
         }
 
         fn recover(&self, commits: u64) -> Option<Found> {
@@ -386,6 +437,36 @@ mod tests {
         assert_eq!((found.commits, found.batch.len()), (10, 3));
         assert_eq!(home.recover(10).unwrap().commits, 10);
         assert_eq!(home.recover(11).unwrap().commits, 11);
+    }
+
+    #[test]
+    fn crash_after_crash_every_record_stays_until_it_is_not_needed() {
+        let home = home();
+        let (mut at, mut files) = (0, Vec::new());
+        home.begin(at).append(1, &batch(1, 30)).unwrap();
+        loop {
+            at += 1;
+            let found = home.recover(0).unwrap();
+            assert_eq!(found.commits, at);
+            if !found.leaves_a_file() {
+                break;
+            }
+            let mut journal = Journal::begin(home.dir.path(), &home.state, &found).unwrap();
+            files.push(journal.active);
+            // A crash before the first record leaves the file free.
+            drop(journal);
+            let found = home.recover(0).unwrap();
+            journal = Journal::begin(home.dir.path(), &home.state, &found).unwrap();
+            assert_eq!(files.last(), Some(&journal.active));
+            journal.append(at + 1, &batch(at + 1, 30)).unwrap();
+        }
+        assert_eq!(files, [1, 2]);
+        let found = home.recover(0).unwrap();
+        assert!(Journal::begin(home.dir.path(), &home.state, &found).is_err());
+        // The database has got what the first file says.
+        let found = home.recover(1).unwrap();
+        assert!(found.leaves_a_file());
+        assert_eq!(found.commits, 3);
     }
 
     #[test]

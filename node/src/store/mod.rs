@@ -10,6 +10,7 @@
 //! than [`PIECE_BYTES`], because longer pages leave the log for files that sled never syncs. Longer
 //! rows are cut into pieces.
 
+pub mod blocks;
 mod cache;
 mod checkpoint;
 mod compact;
@@ -55,11 +56,29 @@ pub const SCOPE_BYTES_MAX: usize = 4_096;
 /// While a copy is under way the journal may grow to this: some ten thousand messages.
 const COPY_JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
 
+/// A store at rest has no more than this in its journal, and in memory …
+const REST_JOURNAL_BYTES: u64 = 512 * 1024;
+/// … and looked at no more rows than these since it was opened: some ten megabytes of pages.
+const REST_LOOKS: u64 = 8_192;
+
 /// Table 0 holds the store's own rows. This one says up to which commit sled has everything, in
 /// the clear …
 const COMMITS_KEY: &[u8] = b"\0commits";
+/// … this one how many bytes of rows live, so that nobody has to look through them at a start …
+const LIVE_KEY: &[u8] = b"\0live";
 /// … and this one tells whether the data key is the right one.
 const CHECK_KEY: &[u8] = b"\0check";
+
+/// How a store comes to rest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rest {
+    /// It is busy; to be asked again later.
+    Later,
+    /// It is at rest.
+    Done,
+    /// It would be, closed and opened anew.
+    Anew,
+}
 
 /// What the engine's thread needs of its store beyond the core's [`Store`].
 pub trait Disk: Store + Send {
@@ -90,6 +109,19 @@ pub trait Disk: Store + Send {
     /// [`StoreError`]: the store is not used again.
     fn compacting(&mut self) -> Result<Compacting, StoreError> {
         Ok(Compacting::No)
+    }
+
+    /// Nothing was written for a while: what is in memory for writing's sake leaves it.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the store is not used again.
+    fn rest(&mut self) -> Result<Rest, StoreError> {
+        Ok(Rest::Done)
+    }
+
+    /// It was opened so large, and mostly dead, that a copy is worth while.
+    fn is_bloated(&self) -> bool {
+        false
     }
 }
 
@@ -122,6 +154,7 @@ pub struct SledStore {
     copying: Option<Copying>,
     /// Why the last copy came to nothing, until somebody asks.
     copy_failed: Option<String>,
+    bloated: bool,
     sweep: Option<Sweep>,
     /// Rows that were read, as they are now.
     cache: RefCell<Cache>,
@@ -160,7 +193,7 @@ impl SledStore {
         let Some(checkpoint) = self.checkpoint.take_if(|it| wait || it.is_finished()) else {
             return Ok(());
         };
-        let written = checkpoint.finish();
+        let written = checkpoint.finish(&self.target());
         self.tried(written)
     }
 
@@ -170,9 +203,18 @@ impl SledStore {
         let turned = self.journal.turn(&self.state, self.commits);
         self.io(turned)?;
         let batch = std::mem::take(&mut self.fresh);
-        let begun = Checkpoint::begin(self.target(), batch, self.commits);
-        self.checkpoint = Some(self.io(begun)?);
-        Ok(())
+        self.checkpoint = Some(Checkpoint::new(batch, self.commits, false));
+        self.go_on()
+    }
+
+    /// Rows that wait for it go on their way to sled.
+    fn go_on(&mut self) -> Result<(), StoreError> {
+        let target = self.target();
+        let begun = match &mut self.checkpoint {
+            Some(checkpoint) => checkpoint.begin(target),
+            None => Ok(()),
+        };
+        self.io(begun)
     }
 
     /// The journal is full. While a copy is under way it may grow, up to a point.
@@ -192,10 +234,7 @@ impl SledStore {
     fn complete(&self, copy: sled::Db) -> Result<(), StoreError> {
         let (generation, key) = self.state.current();
         let target = Target {
-            rows: SledRows {
-                db: copy,
-                keys: Arc::clone(&self.rows.keys),
-            },
+            rows: SledRows::new(copy, Arc::clone(&self.rows.keys))?,
             file: Arc::new(open::log(&compact::place(&self.dir)).map_err(|e| from_io(&e))?),
             state: (generation, key.clone()),
         };
@@ -321,10 +360,28 @@ impl Disk for SledStore {
         self.reap(false)?;
         let more = self.rotate(now)?;
         // What is not written again for a while leaves memory and the journal.
-        if !more && self.checkpoint.is_none() && !self.fresh.is_empty() {
-            self.begin_checkpoint()?;
+        match &self.checkpoint {
+            _ if more => {}
+            Some(_) => self.go_on()?,
+            None if self.fresh.is_empty() => {}
+            None => self.begin_checkpoint()?,
         }
         Ok(more)
+    }
+
+    fn rest(&mut self) -> Result<Rest, StoreError> {
+        self.check()?;
+        self.reap(false)?;
+        if self.copying.is_some() || self.sweep.is_some() || self.checkpoint.is_some() {
+            return Ok(Rest::Later);
+        }
+        if self.journal.active_bytes() > REST_JOURNAL_BYTES {
+            self.begin_checkpoint()?;
+            return Ok(Rest::Later);
+        }
+        // sled gives no page back: those of its last looks stay, whatever its cache may hold.
+        let swollen = self.rows.looks() > REST_LOOKS;
+        Ok(if swollen { Rest::Anew } else { Rest::Done })
     }
 
     fn used_bytes(&self) -> Result<u64, StoreError> {
@@ -341,7 +398,7 @@ impl Disk for SledStore {
         self.copy_failed = None;
         // What was deleted just now must not be copied.
         self.settle()?;
-        let begun = match compact::has_room(&self.rows.db, &self.dir) {
+        let begun = match compact::has_room(&self.rows, &self.dir) {
             Ok(true) => Copying::begin(self.rows.db.clone(), &self.dir),
             Ok(false) => Err(io::ErrorKind::StorageFull.into()),
             Err(error) => Err(error),
@@ -375,6 +432,10 @@ impl Disk for SledStore {
                 Ok(Compacting::Failed(reason(&error)))
             }
         }
+    }
+
+    fn is_bloated(&self) -> bool {
+        self.bloated
     }
 }
 

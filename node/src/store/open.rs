@@ -1,7 +1,7 @@
 //! Opening a home's database, and what is done when that fails.
 
-use super::checkpoint::Target;
-use super::journal::Journal;
+use super::checkpoint::{Checkpoint, Target};
+use super::journal::{Found, Journal};
 use super::rows::SledRows;
 use super::seal::Keys;
 use super::state_key::StateKeys;
@@ -20,8 +20,9 @@ use waxwing_protocol::private::Secret;
 use waxwing_protocol::store::{Batch, StoreError, suffix_u64};
 use waxwing_protocol::time::Secs;
 
-/// sled's page cache: small beside its default of 1 GB; the hot rows are in our own.
-const CACHE_BYTES: u64 = 48 * 1024 * 1024;
+/// sled's page cache. The hot rows are in our own, and what sled holds beside this (pages of its
+/// last 64 looks in each of 256 parts) is more.
+const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 /// sled's background thread, which also collects garbage. Our commits do not wait for it.
 const FLUSH_EVERY_MS: u64 = 400;
 /// A database that this process has just closed is held by sled's threads for a moment.
@@ -93,14 +94,7 @@ pub fn create(place: &Place, now: Secs) -> Result<SledStore, OpenError> {
     if !place.db.exists() {
         StateKeys::create(&place.state_key, now)?;
     }
-    open_there(
-        place,
-        now,
-        Is {
-            new: true,
-            small: true,
-        },
-    )
+    open_there(place, now, true)
 }
 
 /// Opens the store of a home that has one. Never starts an empty one in its place.
@@ -108,22 +102,15 @@ pub fn create(place: &Place, now: Secs) -> Result<SledStore, OpenError> {
 /// # Errors
 /// [`OpenError`]; a damaged database has then been put aside.
 pub fn open(place: &Place, now: Secs) -> Result<SledStore, OpenError> {
-    let small = compact::finish(&place.db)?;
+    compact::finish(&place.db)?;
     if !place.db.exists() {
         return Err(OpenError::Damaged("its database is missing"));
     }
-    open_there(place, now, Is { new: false, small })
+    open_there(place, now, false)
 }
 
-/// What is known of a database before it is opened.
-struct Is {
-    /// It may be empty.
-    new: bool,
-    /// It was compacted just now: there is no use in looking whether it should be.
-    small: bool,
-}
-
-fn open_there(place: &Place, now: Secs, is: Is) -> Result<SledStore, OpenError> {
+/// `new`: it may be empty.
+fn open_there(place: &Place, now: Secs, new: bool) -> Result<SledStore, OpenError> {
     let state = match StateKeys::open(&place.state_key, &place.data_key) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(OpenError::Damaged("its file of state keys is missing"));
@@ -141,7 +128,7 @@ fn open_there(place: &Place, now: Secs, is: Is) -> Result<SledStore, OpenError> 
     let keys = Keys::new(&place.data_key);
     let db = database(&place.db, now)?;
     if db.is_empty() {
-        if !is.new {
+        if !new {
             // sled takes a file in which it recognises nothing for a new one.
             drop(db);
             released(&place.db)?;
@@ -150,37 +137,29 @@ fn open_there(place: &Place, now: Secs, is: Is) -> Result<SledStore, OpenError> 
         write_check(&db, &keys)?;
     }
     check_key(&db, &keys)?;
-    let mut rows = SledRows {
-        db,
-        keys: Arc::new(keys),
-    };
-    let Some(commits) = replay(&rows, &state, &place.db)? else {
+    let rows = SledRows::new(db, Arc::new(keys))?;
+    let known = commits(&rows.db)?;
+    let (witness, seen) = Witness::open(&place.db)?;
+    let found = Journal::recover(&place.db, &state, known)?;
+    let Some(found) = found.filter(|found| found.commits >= seen) else {
         drop(rows);
         released(&place.db)?;
         return Err(put_aside(&place.db, now));
     };
-    if !is.small && compact::wanted(&rows.db)? {
-        match compact::at_start(rows.db, &place.db) {
-            Ok(()) => {}
-            // The database is untouched until its copy is complete: go on with it.
-            Err(error) => tracing::warn!(%error, "the database was not compacted"),
-        }
-        compact::finish(&place.db)?;
-        rows.db = database(&place.db, now)?;
-    }
-    let (witness, _) = Witness::open(&place.db)?;
-    let journal = Journal::begin(&place.db, &state, commits)?;
+    let (found, checkpoint) = take_up(found, &rows, &state, &place.db, known)?;
+    let journal = Journal::begin(&place.db, &state, &found)?;
     sync_tree(&place.db)?;
     Ok(SledStore {
         dir: place.db.clone(),
         file: Arc::new(log(&place.db)?),
+        bloated: compact::wanted(&rows)?,
         rows,
         state,
         witness,
         journal,
-        commits,
+        commits: found.commits,
         fresh: Batch::new(),
-        checkpoint: None,
+        checkpoint,
         copying: None,
         copy_failed: None,
         sweep: None,
@@ -195,27 +174,30 @@ pub(super) fn log(db: &Path) -> io::Result<File> {
     options.read(true).write(true).open(db.join("db"))
 }
 
-/// Gives sled what only the journal holds. Returns how many commits there are, or `None` if some
-/// are missing.
-fn replay(rows: &SledRows, state: &StateKeys, dir: &Path) -> Result<Option<u64>, OpenError> {
-    let known = commits(&rows.db)?;
-    let (_, seen) = Witness::open(dir)?;
-    let Some(found) = Journal::recover(dir, state, known)? else {
-        return Ok(None);
-    };
-    if found.commits < seen {
-        return Ok(None);
+/// What only the journal holds waits in memory to be written to sled, so that a start takes no
+/// longer for it, and needs no room. After crash upon crash, each before that happened, it is
+/// written now: the journal has no other place to go on.
+fn take_up(
+    mut found: Found,
+    rows: &SledRows,
+    state: &StateKeys,
+    dir: &Path,
+    known: u64,
+) -> Result<(Found, Option<Checkpoint>), OpenError> {
+    if found.commits == known {
+        return Ok((found, None));
     }
-    if found.commits > known {
-        let (generation, key) = state.current();
-        let target = Target {
-            rows: rows.clone(),
-            file: Arc::new(log(dir)?),
-            state: (generation, key.clone()),
-        };
-        target.write(&found.batch, found.commits, true)?;
+    let waiting = Checkpoint::new(std::mem::take(&mut found.batch), found.commits, true);
+    if found.leaves_a_file() {
+        return Ok((found, Some(waiting)));
     }
-    Ok(Some(found.commits))
+    let (generation, key) = state.current();
+    waiting.finish(&Target {
+        rows: rows.clone(),
+        file: Arc::new(log(dir)?),
+        state: (generation, key.clone()),
+    })?;
+    Ok((Found::nothing(found.commits), None))
 }
 
 /// Commits that the database remembers.

@@ -2,11 +2,12 @@
 
 use super::seal::{FURTHER, Keys, PREFIX_BYTES};
 use super::state_key::StateKeys;
-use super::{PIECE_BYTES, from_sled};
+use super::{LIVE_KEY, PIECE_BYTES, from_sled};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use waxwing_protocol::private::{Bytes, Secret};
-use waxwing_protocol::store::{Key, Layer, LayerRow, Span, StoreError, Table};
+use waxwing_protocol::store::{Key, Layer, LayerRow, Span, StoreError, Table, suffix_u64};
 
 /// Pieces of one row are numbered in two bytes.
 const PIECES_MAX: usize = 1 << 16;
@@ -16,9 +17,47 @@ const PIECES_MAX: usize = 1 << 16;
 pub(super) struct SledRows {
     pub(super) db: sled::Db,
     pub(super) keys: Arc<Keys>,
+    /// Bytes of the keys and values that live in it. A crash may leave it somewhat short.
+    pub(super) live: Arc<AtomicU64>,
+    /// Looks at rows since it was opened: each may have left a page of sled's in memory.
+    looks: Arc<AtomicU64>,
 }
 
 impl SledRows {
+    /// Takes note of how many bytes live. They are counted once, in a database of before that was
+    /// written down.
+    pub(super) fn new(db: sled::Db, keys: Arc<Keys>) -> Result<Self, StoreError> {
+        let known = db.get(LIVE_KEY).map_err(|e| from_sled(&e))?;
+        let live = match known {
+            Some(row) => suffix_u64(&row),
+            None => {
+                let mut live = 0;
+                for row in db.iter() {
+                    let (key, value) = row.map_err(|e| from_sled(&e))?;
+                    live += (key.len() + value.len()) as u64;
+                }
+                let row = live.to_be_bytes();
+                db.insert(LIVE_KEY, &row).map_err(|e| from_sled(&e))?;
+                live
+            }
+        };
+        Ok(Self {
+            db,
+            keys,
+            live: Arc::new(AtomicU64::new(live)),
+            looks: Arc::default(),
+        })
+    }
+
+    /// Looks at rows since it was opened.
+    pub(super) fn looks(&self) -> u64 {
+        self.looks.load(Ordering::Relaxed)
+    }
+
+    fn look(&self) {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn stored_key(&self, key: &Key) -> Vec<u8> {
         self.keys.stored_key(key.table(), key.scope(), key.suffix())
     }
@@ -32,6 +71,7 @@ impl SledRows {
     }
 
     fn value(&self, stored_key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
+        self.look();
         self.db.get(stored_key).map_err(|error| from_sled(&error))
     }
 
@@ -80,25 +120,46 @@ impl SledRows {
         thorough: bool,
     ) -> Result<(), StoreError> {
         let mut further = Further::of(&stored_key);
-        let failed = |error: sled::Error| from_sled(&error);
         let old = match value {
-            None => self.db.remove(&stored_key).map_err(failed)?,
+            None => self.remove(&stored_key)?,
             Some(value) => {
                 let sealed = self.keys.seal(state, table, &stored_key, value);
                 let (head, rest) = cut(&sealed)?;
                 for piece in rest {
                     let Some(key) = further.next() else { break };
-                    self.db.insert(key, piece).map_err(failed)?;
+                    self.insert(&key, piece)?;
                 }
-                self.db.insert(&stored_key, head).map_err(failed)?
+                self.insert(&stored_key, head)?
             }
         };
         // A row that was longer before leaves no pieces.
         let mut longer = thorough || old.is_some_and(|old| old.len() == PIECE_BYTES);
         while longer && let Some(key) = further.next() {
-            longer = self.db.remove(key).map_err(failed)?.is_some();
+            longer = self.remove(&key)?.is_some();
         }
         Ok(())
+    }
+
+    fn insert(&self, key: &[u8], value: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
+        let old = self.db.insert(key, value).map_err(|e| from_sled(&e))?;
+        self.count(key, Some(value), old.as_deref());
+        Ok(old)
+    }
+
+    fn remove(&self, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
+        let old = self.db.remove(key).map_err(|e| from_sled(&e))?;
+        self.count(key, None, old.as_deref());
+        Ok(old)
+    }
+
+    /// Nobody else writes rows at the same time.
+    fn count(&self, key: &[u8], new: Option<&[u8]>, old: Option<&[u8]>) {
+        self.look();
+        let bytes =
+            |value: Option<&[u8]>| value.map_or(0, |value| (key.len() + value.len()) as u64);
+        let live = self.live.load(Ordering::Relaxed) + bytes(new);
+        self.live
+            .store(live.saturating_sub(bytes(old)), Ordering::Relaxed);
     }
 
     /// Replaces a row within a batch by one of the same length.
@@ -207,6 +268,7 @@ pub(super) struct SledLayer<'a> {
 
 impl SledLayer<'_> {
     fn step(&mut self) -> Result<(), StoreError> {
+        self.rows.look();
         let next = if self.reverse {
             self.range.next_back()
         } else {

@@ -30,7 +30,7 @@ pub(super) fn due_key(no: ContactNo, device: &DeviceId) -> Key {
     Key::one(Table::ReceiptDue, device_scope(no, device))
 }
 
-/// Notes that a device is owed a receipt; it leaves with the others of this group.
+/// Notes that a device is owed a receipt; it leaves a moment later, with the others of that moment.
 ///
 /// # Errors
 /// [`StoreError`] if the disk fails.
@@ -42,14 +42,18 @@ pub fn due(
 ) -> Result<(), StoreError> {
     let key = due_key(no, device);
     let mut mids: Vec<Mid> = cx.tx.row(&key)?.unwrap_or_default();
-    agenda::at(
-        cx.tx,
-        cx.at.now,
-        &Job::Receipts {
-            no,
-            device: *device,
-        },
-    );
+    // One row for all of one moment.
+    let soon = match cx.at.settings.gather_ms {
+        0 => cx.at.now,
+        moment => (cx.at.now / moment)
+            .saturating_add(1)
+            .saturating_mul(moment),
+    };
+    let job = Job::Receipts {
+        no,
+        device: *device,
+    };
+    agenda::at(cx.tx, soon, &job);
     if !mids.contains(&mid) {
         if mids.len() >= DUE_MAX {
             mids.remove(0);

@@ -5,8 +5,8 @@ use super::talk::by_id;
 use super::{NextStep, Step, What, WhyView};
 use crate::feed::view::{AtBridge, MessageRow, Refused, Trail};
 use crate::id::{B32, DeviceId, Mid};
-use crate::identity::contact::{ContactRow, INVITER};
-use crate::input::DialError;
+use crate::identity::contact::{self, ContactRow, INVITER};
+use crate::input::{DialError, Reach};
 use crate::mailbox::known;
 use crate::outbox::{self, DialRow, DialWhat};
 use crate::output::{ContactState, State};
@@ -103,8 +103,13 @@ fn our_story(
     row: &MessageRow,
 ) -> Result<Vec<(Turn, Step)>, StoreError> {
     let mut steps = Vec::new();
+    let dials = outbox::dials(store, contact.no)?;
     for trail in &row.trails {
-        trail_steps(trail, &mut steps);
+        let how = match (trail.device, trail.sent_at) {
+            (Some(device), Some(at)) => how(store, contact, &dials, &device, at)?,
+            _ => None,
+        };
+        trail_steps(trail, how.and_then(way), &mut steps);
         for at in &trail.bridges {
             bridge_steps(store, trail.device, at, &mut steps)?;
         }
@@ -117,9 +122,9 @@ fn our_story(
     } else {
         first_sent.unwrap_or(Millis::MAX)
     };
-    for dial in outbox::dials(store, contact.no)? {
+    for dial in &dials {
         if dial.at >= row.at && dial.at <= until {
-            steps.extend(dial_step(&dial));
+            steps.extend(dial_step(dial));
         }
     }
     match row.state {
@@ -151,7 +156,41 @@ fn ending(row: &MessageRow, contact: &ContactRow, what: What) -> Step {
     }
 }
 
-fn trail_steps(trail: &Trail, steps: &mut Vec<(Turn, Step)>) {
+/// How a device was reached at a time, as far as that is remembered: by the story of its
+/// connections, or else, if the device was not known when it came, by the one that still stands.
+fn how(
+    store: &dyn Read,
+    contact: &ContactRow,
+    dials: &[DialRow],
+    device: &DeviceId,
+    at: Millis,
+) -> Result<Option<Reach>, StoreError> {
+    let of_device = dials.iter().filter(|dial| dial.device == *device);
+    let up = of_device.rev().find_map(|dial| match dial.what {
+        DialWhat::Up { how } if dial.at <= at => Some(how),
+        _ => None,
+    });
+    let peer = contact::device(store, contact.no, device)?.peer;
+    match (up, peer) {
+        (None, Some(peer)) => {
+            let since = outbox::online_since(store, &peer)?;
+            let stood = since.is_some_and(|since| since <= at);
+            Ok(outbox::reach_of(store, &peer)?.filter(|_| stood))
+        }
+        (up, _) => Ok(up),
+    }
+}
+
+/// What there is to say of a connection.
+fn way(how: Reach) -> Option<&'static str> {
+    match how {
+        Reach::Direct => None,
+        Reach::Punched => Some("directly, through the routers of both sides"),
+        Reach::Relayed => Some("through a relay, which cannot read it"),
+    }
+}
+
+fn trail_steps(trail: &Trail, way: Option<&str>, steps: &mut Vec<(Turn, Step)>) {
     let mut step = |turn, at: Option<Millis>, what, reason: Option<&str>| {
         let device = trail.device;
         let reason = reason.map(String::from);
@@ -168,7 +207,7 @@ fn trail_steps(trail: &Trail, steps: &mut Vec<(Turn, Step)>) {
         }));
     };
     step(Turn::Sealed, trail.sealed_at, What::Sealed, None);
-    step(Turn::Sent, trail.sent_at, What::Sent, None);
+    step(Turn::Sent, trail.sent_at, What::Sent, way);
     let again = trail.last_sent_at.filter(|_| trail.sends > 1);
     let times = format!("sent {} times in all", trail.sends);
     step(Turn::Retried, again, What::Retried, Some(&times));

@@ -3,10 +3,14 @@
 //! Everything on stdout follows from the arguments, to the byte; wall-clock figures go to stderr.
 
 use std::process::ExitCode;
+use waxwing_tests::bridges::BRIDGES;
 use waxwing_tests::traffic::{Figures, Traffic, run};
 
-const USAGE: &str = "usage: sim [--people N] [--minutes N] [--loss P] [--crash P] [--seed N] \
-                     [--json]\n  --crash P  chance of a crash per person and minute";
+const USAGE: &str = "usage: sim [--people N] [--minutes N] [--loss P] [--crash P] \
+                     [--bridges N] [--offline] [--seed N] [--json]
+  --crash P    chance of a crash per person and minute
+  --bridges N  bridges, at most 3; everybody keeps mailboxes at two of them
+  --offline    people come one after the other and never meet (needs a bridge)";
 
 fn main() -> ExitCode {
     let mut traffic = Traffic::default();
@@ -15,6 +19,8 @@ fn main() -> ExitCode {
     while let Some(arg) = args.next() {
         if arg == "--json" {
             json = true;
+        } else if arg == "--offline" {
+            traffic.offline = true;
         } else if !args
             .next()
             .is_some_and(|value| set(&mut traffic, &arg, &value))
@@ -22,6 +28,10 @@ fn main() -> ExitCode {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
         }
+    }
+    if traffic.offline && traffic.bridges == 0 {
+        eprintln!("--offline needs --bridges: nothing else carries letters then\n{USAGE}");
+        return ExitCode::from(2);
     }
     let start = std::time::Instant::now();
     let (figures, failure) = run(traffic);
@@ -43,6 +53,7 @@ fn set(traffic: &mut Traffic, name: &str, value: &str) -> bool {
         "--minutes" => parse(&mut traffic.minutes, value),
         "--loss" => parse(&mut traffic.loss, value),
         "--crash" => parse(&mut traffic.crash, value),
+        "--bridges" => parse(&mut traffic.bridges, value) && traffic.bridges <= BRIDGES.len(),
         "--seed" => parse(&mut traffic.seed, value),
         _ => false,
     };

@@ -1,12 +1,13 @@
 //! The processes of a round: one that writes until it is ended, one that looks at what is left.
 
 use super::book::Book;
+use super::shelf;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 use waxwing_node::store::{Disk, Place, SledStore, create, open};
 use waxwing_protocol::private::Secret;
-use waxwing_protocol::store::{Read, Store};
+use waxwing_protocol::store::{Read, Store, StoreError};
 use waxwing_protocol::time::{DAY_S, Secs};
 
 /// Some day in 2026; each batch is an hour, so that the state key rotates whenever there is
@@ -68,7 +69,11 @@ pub fn write(home: &Path, seed: u64, batches: Option<u64>) -> Result<(), String>
     let end = batches.map_or(u64::MAX, |batches| at.saturating_add(batches));
     for n in at + 1..=end {
         say("begin", n)?;
-        if let Err(error) = store.apply(book.batch(n)) {
+        let mut batch = book.batch(n);
+        if let Err(error) = shelf::add(&store, seed, n, &mut batch) {
+            return say("failed", error);
+        }
+        if let Err(error) = store.apply(batch) {
             return say("failed", error);
         }
         say("done", n)?;
@@ -90,8 +95,9 @@ pub fn write(home: &Path, seed: u64, batches: Option<u64>) -> Result<(), String>
 pub fn look(home: &Path, seed: u64) -> Result<(), String> {
     let store = store(home, BEGIN)?;
     let at = newest(&store)?;
-    let wrong = Book::new(seed).compare(&store, at);
-    let wrong = wrong.map_err(|error| error.to_string())?;
+    let failed = |error: StoreError| error.to_string();
+    let mut wrong = Book::new(seed).compare(&store, at).map_err(failed)?;
+    wrong.extend(shelf::compare(&store, seed, at).map_err(failed)?);
     if !wrong.is_empty() {
         return Err(format!("after batch {at}: {}", wrong.join("; ")));
     }

@@ -12,6 +12,7 @@
 pub mod book;
 pub mod child;
 pub mod disk;
+pub mod shelf;
 
 use crate::dice::{Dice, Purpose};
 use crate::process::{PATIENCE, Said, finish};

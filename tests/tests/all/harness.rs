@@ -2,7 +2,8 @@
 
 use crate::wrong::{Fault, Wrong};
 use std::collections::BTreeSet;
-use waxwing_protocol::time::{MINUTE_MS, SECOND_MS};
+use waxwing_protocol::time::{HOUR_MS, MINUTE_MS, SECOND_MS};
+use waxwing_tests::bridges::BRIDGES;
 use waxwing_tests::engine::{Engine, Real};
 use waxwing_tests::person::CrashPoint;
 use waxwing_tests::step::Step;
@@ -12,6 +13,8 @@ use waxwing_tests::world::{Config, World};
 
 const ALICE: usize = 0;
 const BOB: usize = 1;
+/// Room for a few of the smallest blocks and a box.
+const SMALL: u64 = 7_000;
 
 /// Two who met by a link of alice's.
 fn two(seed: u64, engine: Box<dyn Engine>) -> World {
@@ -118,6 +121,70 @@ fn second_play(engine: Box<dyn Engine>) -> World {
     world.run_for(SECOND_MS);
     let _ = world.settle_within(10 * MINUTE_MS);
     world
+}
+
+/// Two who are never there together and have two bridges, one of which has so much room.
+fn bridge_play(engine: Box<dyn Engine>, room: u64) -> World {
+    let mut world = World::with_engine(3, Config::STEADY, engine);
+    world.populate(&["alice", "bob"]);
+    let bridges = world.bridges(&BRIDGES[..2]);
+    assert!(world.meet(ALICE, BOB));
+    for bridge in &bridges {
+        world.use_bridge(ALICE, *bridge);
+        world.use_bridge(BOB, *bridge);
+    }
+    if let Some(settings) = &mut world.people[bridges[1]].settings.bridge {
+        settings.quota_bytes = room;
+    }
+    world.act(Step::Shift {
+        turn: 0,
+        every_ms: 5 * MINUTE_MS,
+    });
+    for (by, to) in [(ALICE, BOB), (BOB, ALICE)] {
+        for n in 0..12 {
+            let text = format!("{n}: are you never there when I am?");
+            world.act(Step::Send {
+                by,
+                to,
+                text,
+                reply: false,
+            });
+            world.run_for(5 * SECOND_MS);
+        }
+        world.run_for(4 * MINUTE_MS);
+    }
+    let _ = world.settle_within(12 * HOUR_MS);
+    world
+}
+
+#[test]
+fn the_real_engine_passes_the_play_with_bridges() {
+    bridge_play(Box::new(Real), SMALL).verdict().unwrap();
+}
+
+#[test]
+fn a_bridge_that_says_held_and_drops_is_made_good_by_the_other() {
+    let world = bridge_play(Box::new(Wrong::new(Fault::DropsAtNorth)), 1 << 30);
+    let found: BTreeSet<_> = world.violations().iter().map(|v| v.name).collect();
+    // It is caught at what it says of itself, and nothing is lost.
+    let expected = BTreeSet::from(["miscounted"]);
+    assert_eq!(found, expected, "{:?}", world.verdict());
+}
+
+#[test]
+fn every_check_of_bridges_can_fail() {
+    for (fault, name) in [
+        (Fault::AcknowledgesUnread, "lost"),
+        (Fault::DropsAtBridges, "lost"),
+        (Fault::MarksBlocks, "linked"),
+        (Fault::OverfillsBridges, "over_quota"),
+        (Fault::TagsBlocksAlike, "linked"),
+        (Fault::TellsBridges, "bridge_knows"),
+    ] {
+        let world = bridge_play(Box::new(Wrong::new(fault)), SMALL);
+        let found: BTreeSet<_> = world.violations().iter().map(|v| v.name).collect();
+        assert!(found.contains(name), "{fault:?} tripped {found:?}");
+    }
 }
 
 fn found(fault: Fault) -> BTreeSet<&'static str> {
@@ -283,6 +350,7 @@ fn traffic_counts_what_arrives_and_what_does_not() {
         loss: 0.05,
         crash: 0.1,
         seed: 5,
+        ..Traffic::default()
     };
     let (figures, failure) = traffic::run(traffic);
     assert!(failure.is_none(), "{failure:?}");
@@ -292,4 +360,21 @@ fn traffic_counts_what_arrives_and_what_does_not() {
     assert_eq!(traffic::run(traffic).0, figures);
     let (figures, failure) = traffic::run_with(traffic, Box::new(Wrong::new(Fault::SaysItSent)));
     assert!(figures.lost > 0 && figures.delivered < figures.sent && failure.is_some());
+}
+
+#[test]
+fn traffic_through_bridges_arrives_though_nobody_meets_anybody() {
+    let traffic = Traffic {
+        people: 3,
+        minutes: 20,
+        bridges: 2,
+        offline: true,
+        seed: 6,
+        ..Traffic::default()
+    };
+    let (figures, failure) = traffic::run(traffic);
+    assert!(failure.is_none(), "{failure:?}");
+    assert_eq!((figures.sent, figures.delivered), (60, 60));
+    assert_eq!((figures.lost, figures.duplicated), (0, 0));
+    assert_eq!(traffic::run(traffic).0, figures);
 }

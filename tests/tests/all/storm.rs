@@ -55,3 +55,15 @@ fn the_same_seed_gives_the_same_run() {
     assert_eq!(hash(3), hash(3));
     assert_ne!(hash(3).hash, hash(4).hash);
 }
+
+#[test]
+fn the_same_seed_gives_the_same_run_with_bridges() {
+    let storm = Storm {
+        people: 2,
+        steps: 30,
+        ..Storm::bridged(1)
+    };
+    let hash = |seed| run(seed, storm, Box::new(Real)).unwrap();
+    assert_eq!(hash(1), hash(1));
+    assert_ne!(hash(1).hash, hash(2).hash);
+}

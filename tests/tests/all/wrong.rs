@@ -2,13 +2,18 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use waxwing_protocol::id::{Fixed, Mid};
-use waxwing_protocol::input::{Command, Input, Moment};
+use waxwing_protocol::frame::Frame;
+use waxwing_protocol::id::{AccountId, Fixed, Mid};
+use waxwing_protocol::input::{BridgeSettings, Command, Input, Moment};
+use waxwing_protocol::mailbox::blocks::Held;
+use waxwing_protocol::mailbox::talk::{Ask, Tell};
 use waxwing_protocol::output::{Answer, ContactState, Output, State};
+use waxwing_protocol::private::Bytes;
 use waxwing_protocol::query::{
     Change, ChangeView, Changes, ContactView, Hunt, Me, MessageView, Page, RequestView, StatusView,
 };
 use waxwing_protocol::store::{Key, Read, StoreError, Table, Tx};
+use waxwing_protocol::wire::codec::{decode, encode};
 use waxwing_tests::engine::{Engine, Real};
 use waxwing_tests::frames;
 
@@ -59,6 +64,13 @@ pub enum Fault {
     ShowsTwice,
     StuttersInTheList,
     RollsItsOwnDice,
+    AcknowledgesUnread,
+    DropsAtBridges,
+    DropsAtNorth,
+    MarksBlocks,
+    OverfillsBridges,
+    TagsBlocksAlike,
+    TellsBridges,
 }
 
 /// The real engine with a fault.
@@ -67,6 +79,8 @@ pub struct Wrong {
     pub calls: Cell<u32>,
     /// Messages that were shown once.
     kept: RefCell<BTreeMap<(String, Mid), MessageView>>,
+    /// Somebody's account.
+    told: RefCell<Option<AccountId>>,
 }
 
 thread_local! {
@@ -81,6 +95,7 @@ impl Wrong {
             fault,
             calls: Cell::new(0),
             kept: RefCell::default(),
+            told: RefCell::default(),
         }
     }
 
@@ -202,6 +217,9 @@ impl Engine for Wrong {
             // Everything is answered, nothing is kept.
             let mut nowhere = Tx::new(&*tx);
             return Real.handle(&mut nowhere, at, input);
+        }
+        if let Some(out) = self.with_bridges(tx, at, &input)? {
+            return Ok(out);
         }
         if self.is(Fault::HoardsRows) {
             let row = Key::new(Table::Online, *b"hoard", self.calls.get().to_be_bytes());
@@ -388,6 +406,100 @@ impl Wrong {
     }
 }
 
+impl Wrong {
+    /// What is wrong with bridges, or with those who use them.
+    fn with_bridges(
+        &self,
+        tx: &mut Tx<'_>,
+        at: &mut Moment<'_>,
+        input: &Input,
+    ) -> Result<Option<Vec<Output>>, StoreError> {
+        let Some(bridge) = at.settings.bridge.clone() else {
+            return self.as_device(tx, input);
+        };
+        match self.fault {
+            Fault::OverfillsBridges => {
+                let mut settings = at.settings.clone();
+                settings.bridge = Some(BridgeSettings {
+                    quota_bytes: u64::MAX,
+                    ..bridge
+                });
+                let mut at = Moment {
+                    now: at.now,
+                    rng: at.rng,
+                    settings: &settings,
+                };
+                return Real.handle(tx, &mut at, input.clone()).map(Some);
+            }
+            Fault::TellsBridges => {
+                if let Some(account) = &*self.told.borrow() {
+                    tx.put(Key::one(Table::Meta, *b"gossip"), account);
+                }
+                return Ok(None);
+            }
+            Fault::DropsAtNorth if bridge.operator != "north" => return Ok(None),
+            Fault::DropsAtNorth
+            | Fault::DropsAtBridges
+            | Fault::MarksBlocks
+            | Fault::TagsBlocksAlike => {}
+            _ => return Ok(None),
+        }
+        let mut inner = Tx::new(&*tx);
+        let out = Real.handle(&mut inner, at, input.clone())?;
+        let mut batch = inner.into_batch();
+        let new =
+            |(key, value): &(&Key, &Option<Bytes>)| key.table() == Table::Block && value.is_some();
+        let keys: Vec<Key> = batch
+            .iter()
+            .filter(new)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in keys {
+            let value = batch[&key].as_ref().unwrap();
+            let mut held: Held = decode(value).unwrap();
+            // An answer is no letter.
+            if held.block[1] != 1 {
+                continue;
+            }
+            match self.fault {
+                Fault::MarksBlocks => held.block.0[21..45].fill(7),
+                Fault::TagsBlocksAlike => held.block.0[3..19].fill(7),
+                _ => {
+                    batch.remove(&key);
+                    continue;
+                }
+            }
+            batch.insert(key, Some(Bytes::new(encode(&held))));
+        }
+        tx.absorb(batch);
+        Ok(Some(out))
+    }
+
+    fn as_device(&self, tx: &Tx<'_>, input: &Input) -> Result<Option<Vec<Output>>, StoreError> {
+        match (self.fault, input) {
+            (Fault::TellsBridges, _) => {
+                if let Some(me) = Real.me(tx)? {
+                    *self.told.borrow_mut() = Some(me.account);
+                }
+            }
+            (Fault::AcknowledgesUnread, Input::Frame { from, bytes }) => {
+                if let Ok(Frame::Tell(Tell::Blocks(blocks, _))) = Frame::open(bytes)
+                    && let Some((last, _)) = blocks.last()
+                {
+                    let ack = Frame::Ask(Ask::Ack(*last, Vec::new()));
+                    return Ok(Some(vec![Output::Send {
+                        to: *from,
+                        id: u64::MAX,
+                        bytes: ack.to_bytes(),
+                    }]));
+                }
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+}
+
 fn is_frame(bytes: &[u8]) -> bool {
-    matches!(bytes, [0x82, 1..=4, ..])
+    matches!(bytes, [0x82, 1..=9, ..])
 }

@@ -169,14 +169,24 @@ fn where_no_hole_can_be_punched_words_go_through_the_relay() {
     };
     scene.until_both(&["relayed"]);
     let sent = 20;
+    let mut last = String::new();
     for n in 0..sent {
-        let id = say(&scene.alice, "bob", &format!("{n}"));
-        until_delivered(&scene.alice, &id);
+        last = say(&scene.alice, "bob", &format!("{n}"));
+        until_delivered(&scene.alice, &last);
     }
     scene.assert_all_once(sent);
     scene.until_both(&["relayed"]);
     let contacts = scene.alice.run(&["contacts"]).ok();
     assert_eq!(contacts["reach"], "relayed");
+    let why = scene.alice.run(&["why", &last]).ok();
+    let steps = why["steps"].as_array().unwrap();
+    let written = steps.iter().find(|step| step["what"] == "sent").unwrap();
+    assert!(
+        written["reason"]
+            .as_str()
+            .unwrap()
+            .contains("through a relay")
+    );
 }
 
 #[test]
