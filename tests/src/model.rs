@@ -211,6 +211,13 @@ impl World {
 
     fn promised(&mut self, who: Who, wish: &Wish, answer: &Answer) {
         let now = self.now;
+        if matches!(
+            wish.command,
+            Command::Accept { .. } | Command::Remove { .. }
+        ) {
+            // What a block kept out may come in from now on: a frame of before says something new.
+            self.people[who].recent.clear();
+        }
         match (&wish.command, answer, wish.about) {
             (Command::Create { .. }, Answer::Account { account }, _) => {
                 self.people[who].account = Some(*account);
