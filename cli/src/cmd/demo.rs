@@ -1,5 +1,6 @@
-//! `waxwing demo`: two nodes meet, talk, and lose nothing.
+//! `waxwing demo`: two nodes meet, talk, and lose nothing; two bridges carry between them.
 
+mod bridges;
 mod cast;
 mod script;
 
@@ -10,13 +11,14 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The whole play, by the clock on the wall.
-const PLAY_TIME_MAX: Duration = Duration::from_secs(18);
+const PLAY_TIME_MAX: Duration = Duration::from_secs(45);
 
 /// Watch two nodes on this machine meet and talk.
 ///
 /// Starts two real nodes in temporary homes, on loopback only. Alice and bob meet by an invite,
-/// talk, and one of the nodes is killed in the middle of it. Everything is checked, and everything
-/// is cleaned up in the end. Takes a few seconds.
+/// talk, and one of the nodes is killed in the middle of it. Then two bridges open, and a letter
+/// waits there while nobody is up. Everything is checked, and everything is cleaned up in the end.
+/// Takes some fifteen seconds.
 #[derive(Debug, clap::Args)]
 pub struct Demo {}
 
@@ -30,7 +32,7 @@ pub async fn run(_: Demo, out: Out) -> Result<(), CliError> {
     let result = tokio::select! {
         result = script::play(&mut stage, out) => result,
         () = tokio::time::sleep(PLAY_TIME_MAX) => Err(CliError::timeout(
-            "the two nodes did not get through the play in time",
+            "the nodes did not get through the play in time",
         )),
         () = interrupt() => Err(CliError::interrupted()),
         _ = terminate.recv() => Err(CliError::interrupted()),

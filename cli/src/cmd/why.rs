@@ -210,7 +210,10 @@ fn sentence(step: &Step, now: &Zoned) -> String {
         What::Sealed => format!("Encrypted for {device}"),
         What::Dialed => format!("Tried to connect to {device}"),
         What::Sent => format!("Written to a live connection to {device}"),
-        What::Held => format!("Stored by {bridge}"),
+        What::Held => match &step.reason {
+            Some(name) => format!("Stored by {}, {bridge}", text::line(name)),
+            None => format!("Stored by {bridge}"),
+        },
         What::Forwarded => format!("Passed on by {bridge}"),
         // With a reason it is the story of a message that came to us.
         What::Delivered if step.reason.is_some() => "Arrived".to_owned(),
@@ -225,7 +228,8 @@ fn sentence(step: &Step, now: &Zoned) -> String {
     if let Some(until) = &step.until {
         sentence.push_str(&format!(", kept until {}", when::date_clock(until, now)));
     }
-    if let Some(reason) = &step.reason {
+    // Who holds it stands at the beginning.
+    if let Some(reason) = step.reason.as_ref().filter(|_| step.what != What::Held) {
         sentence.push_str(&format!(": {}", brief(reason)));
     }
     sentence.push('.');

@@ -57,7 +57,7 @@ pub(super) fn add(cx: &mut Cx<'_, '_, '_>, text: &str) -> Outcome<Answer> {
         operator: said.name.clone(),
         country: said.country.clone(),
     };
-    let Ok(Some(_)) = known::learn(cx.tx, &signed)? else {
+    let Ok(Some(_)) = known::learn(cx.tx, &signed, known::By::User)? else {
         return Ok(Err(refuse(
             RefusalKind::Policy,
             "too_many_bridges",

@@ -510,7 +510,7 @@ pub fn take_theirs(
     }
     let mut bridges: Vec<B32> = Vec::new();
     for signed in body.descriptors.iter().take(CONTACT_BRIDGES_MAX) {
-        if let Ok(Some(Descriptor { bridge, .. })) = known::learn(tx, signed)?
+        if let Ok(Some(Descriptor { bridge, .. })) = known::learn(tx, signed, known::By::Other)?
             && !bridges.contains(&bridge)
         {
             bridges.push(bridge);

@@ -281,53 +281,40 @@ impl Host<'_, '_> {
     /// [`StoreError`] if the disk fails.
     pub fn asked(&mut self, from: &Peer, asked: Ask) -> Result<(), StoreError> {
         if !asked.fits() {
-            let number = match &asked {
-                Ask::Register(..) => ask::REGISTER,
-                Ask::Ack(..) => ask::ACK,
-                _ => ask::SET_COOKIE,
-            };
-            return self.result(from, number, Why::Malformed);
+            return self.result(from, asked.number(), Why::Malformed);
         }
-        match asked {
-            Ask::Hello(mailbox) => self.hello(from, mailbox),
-            Ask::Auth(time, sig) => {
-                let why = self.authenticate(from, time, &sig)?;
-                self.result(from, ask::AUTH, why)
+        let mailbox = match (&asked, self.proved(from)?) {
+            // Whoever begins, or begins anew.
+            (Ask::Hello(mailbox), _) => return self.hello(from, *mailbox),
+            (Ask::Auth(time, sig), _) => {
+                let why = self.authenticate(from, *time, sig)?;
+                return self.result(from, ask::AUTH, why);
             }
+            (_, Some(mailbox)) => mailbox,
+            (Ask::Forward(forward), None) => {
+                let fid = forward.fid();
+                return self.not_queued(from, fid, Why::Proof);
+            }
+            (asked, None) => return self.result(from, asked.number(), Why::Proof),
+        };
+        match asked {
+            Ask::Hello(_) | Ask::Auth(..) => Ok(()),
+            Ask::Register(tags, until) => {
+                let why = self.register(&mailbox, &tags, until)?;
+                self.result(from, ask::REGISTER, why)
+            }
+            Ask::Fetch(after, limit) => self.fetch(from, &mailbox, after, limit),
+            Ask::Ack(upto, ids) => self.acknowledge(&mailbox, upto, &ids),
+            Ask::SetCookie(cookie) => {
+                if let Some(mut row) = self.mailbox(&mailbox)? {
+                    row.cookie = cookie;
+                    self.put_mailbox(&mailbox, &row);
+                }
+                self.result(from, ask::SET_COOKIE, Why::Ok)
+            }
+            Ask::Forward(forward) => self.queue(from, &mailbox, forward),
             Ask::KeysOf(bridge) => self.keys_of(from, &bridge),
             Ask::Know(signed) => self.know(from, &signed),
-            Ask::Register(tags, until) => match self.proved(from)? {
-                Some(mailbox) => {
-                    let why = self.register(&mailbox, &tags, until)?;
-                    self.result(from, ask::REGISTER, why)
-                }
-                None => self.result(from, ask::REGISTER, Why::Proof),
-            },
-            Ask::Fetch(after, limit) => match self.proved(from)? {
-                Some(mailbox) => self.fetch(from, &mailbox, after, limit),
-                None => self.result(from, ask::FETCH, Why::Proof),
-            },
-            Ask::Ack(upto, ids) => match self.proved(from)? {
-                Some(mailbox) => self.acknowledge(&mailbox, upto, &ids),
-                None => self.result(from, ask::ACK, Why::Proof),
-            },
-            Ask::SetCookie(cookie) => match self.proved(from)? {
-                Some(mailbox) => {
-                    if let Some(mut row) = self.mailbox(&mailbox)? {
-                        row.cookie = cookie;
-                        self.put_mailbox(&mailbox, &row);
-                    }
-                    self.result(from, ask::SET_COOKIE, Why::Ok)
-                }
-                None => self.result(from, ask::SET_COOKIE, Why::Proof),
-            },
-            Ask::Forward(forward) => match self.proved(from)? {
-                Some(mailbox) => self.queue(from, &mailbox, forward),
-                None => {
-                    let fid = forward.fid();
-                    self.not_queued(from, fid, Why::Proof)
-                }
-            },
         }
     }
 

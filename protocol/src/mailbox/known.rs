@@ -40,6 +40,15 @@ pub struct KnownRow {
     pub queue: QueueState,
 }
 
+/// Who tells of a bridge.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum By {
+    /// Whoever uses this home: what others told of takes no room from it.
+    User,
+    /// Somebody else: a contact, or a device that keeps a mailbox here.
+    Other,
+}
+
 /// Where the queue of boxes for a bridge stands.
 #[derive(Clone, Debug, Default, Encode, Decode)]
 pub struct QueueState {
@@ -147,6 +156,7 @@ pub fn descriptor(
 pub fn learn(
     tx: &mut Tx<'_>,
     signed: &Signed,
+    by: By,
 ) -> Result<Result<Option<Descriptor>, Untrusted>, StoreError> {
     let new = match descriptor::open(signed) {
         Ok(new) => new,
@@ -167,7 +177,11 @@ pub fn learn(
         None => {
             let count = Key::one(Table::Meta, *b"bridges_known");
             let known: u64 = tx.row(&count)?.unwrap_or(0);
-            if known >= BRIDGES_KNOWN_MAX {
+            let room = match by {
+                By::Other => BRIDGES_KNOWN_MAX,
+                By::User => u64::MAX,
+            };
+            if known >= room {
                 return Ok(Ok(None));
             }
             tx.put(count, &(known + 1));
@@ -264,7 +278,8 @@ mod tests {
     fn a_bridge_that_names_the_peer_of_another_hides_it_from_nobody() {
         let store = MemoryStore::default();
         let mut tx = Tx::new(&store);
-        let mut learn = |signed: &Signed| learn(&mut tx, signed).unwrap().unwrap().unwrap();
+        let mut learn =
+            |signed: &Signed| learn(&mut tx, signed, By::Other).unwrap().unwrap().unwrap();
         let honest = learn(&signed(1, 9, 1));
         let other = learn(&signed(2, 9, 1));
         learn(&signed(2, 9, 1));
@@ -272,16 +287,35 @@ mod tests {
         assert_eq!(by_peer(&tx, &peer), Ok(vec![honest.bridge, other.bridge]));
         assert_eq!(is_peer(&tx, &honest.bridge, &peer), Ok(true));
         // It goes elsewhere; an older word of it changes nothing.
-        let mut learn = |signed: &Signed| super::learn(&mut tx, signed).unwrap().unwrap();
+        let mut learn =
+            |signed: &Signed| super::learn(&mut tx, signed, By::Other).unwrap().unwrap();
         learn(&signed(2, 8, 2));
         learn(&signed(2, 9, 1));
         assert_eq!(by_peer(&tx, &peer), Ok(vec![honest.bridge]));
         assert_eq!(by_peer(&tx, &Fixed([8; 32])), Ok(vec![other.bridge]));
         assert_eq!(is_peer(&tx, &other.bridge, &peer), Ok(false));
         for seed in 10..40 {
-            super::learn(&mut tx, &signed(seed, 9, 1)).unwrap().unwrap();
+            super::learn(&mut tx, &signed(seed, 9, 1), By::Other)
+                .unwrap()
+                .unwrap();
         }
         let claims = by_peer(&tx, &peer).unwrap();
         assert_eq!((claims.len(), claims[0]), (CLAIMS_MAX, honest.bridge));
+    }
+
+    #[test]
+    fn what_others_told_of_takes_no_room_from_the_user() {
+        let store = MemoryStore::default();
+        let mut tx = Tx::new(&store);
+        tx.put(Key::one(Table::Meta, *b"bridges_known"), &BRIDGES_KNOWN_MAX);
+        let told = learn(&mut tx, &signed(1, 9, 1), By::Other).unwrap();
+        assert_eq!(told, Ok(None));
+        let wanted = learn(&mut tx, &signed(1, 9, 1), By::User).unwrap().unwrap();
+        assert!(wanted.is_some());
+        // Known by now, whoever tells of it again.
+        let again = learn(&mut tx, &signed(1, 9, 2), By::Other)
+            .unwrap()
+            .unwrap();
+        assert_eq!(again.map(|said| said.seq), Some(2));
     }
 }

@@ -357,7 +357,7 @@ impl Host<'_, '_> {
 
     /// A bridge that a device tells of.
     pub(super) fn know(&mut self, from: &Peer, signed: &Signed) -> Result<(), StoreError> {
-        let why = match known::learn(self.tx, signed)? {
+        let why = match known::learn(self.tx, signed, known::By::Other)? {
             Ok(Some(_)) => Why::Ok,
             Ok(None) => Why::Full,
             Err(_) => Why::Malformed,

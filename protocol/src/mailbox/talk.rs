@@ -46,6 +46,21 @@ pub enum Ask {
 }
 
 impl Ask {
+    /// Its number on the wire.
+    pub fn number(&self) -> u8 {
+        match self {
+            Self::Hello(..) => ask::HELLO,
+            Self::Auth(..) => ask::AUTH,
+            Self::Register(..) => ask::REGISTER,
+            Self::Fetch(..) => ask::FETCH,
+            Self::Ack(..) => ask::ACK,
+            Self::SetCookie(..) => ask::SET_COOKIE,
+            Self::Forward(..) => ask::FORWARD,
+            Self::KeysOf(..) => ask::KEYS_OF,
+            Self::Know(..) => ask::KNOW,
+        }
+    }
+
     /// Within its bounds.
     pub fn fits(&self) -> bool {
         match self {
@@ -87,6 +102,8 @@ pub enum Tell {
 
 /// Numbers of asks, for [`Tell::Result`].
 pub mod ask {
+    /// [`super::Ask::Hello`].
+    pub const HELLO: u8 = 1;
     /// [`super::Ask::Auth`].
     pub const AUTH: u8 = 2;
     /// [`super::Ask::Register`].
@@ -97,6 +114,8 @@ pub mod ask {
     pub const ACK: u8 = 6;
     /// [`super::Ask::SetCookie`].
     pub const SET_COOKIE: u8 = 7;
+    /// [`super::Ask::Forward`].
+    pub const FORWARD: u8 = 8;
     /// [`super::Ask::KeysOf`].
     pub const KEYS_OF: u8 = 12;
     /// [`super::Ask::Know`].

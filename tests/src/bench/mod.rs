@@ -11,6 +11,7 @@ pub mod floor;
 pub mod pair;
 pub mod w1;
 pub mod w2;
+pub mod w3;
 pub mod w5;
 
 /// Bytes of every text that is sent.

@@ -17,7 +17,8 @@ pub struct Pair {
     pub alice: Person,
     /// Receives.
     pub bob: Person,
-    _program: TempDir,
+    program: PathBuf,
+    _dir: TempDir,
 }
 
 /// This executable under the name `waxwing`: called so, it is the command line.
@@ -47,8 +48,14 @@ impl Pair {
         Self {
             alice,
             bob,
-            _program: dir,
+            program,
+            _dir: dir,
         }
+    }
+
+    /// Somebody else, whose node does not run yet.
+    pub fn person(&self, name: &str, transports: Transports) -> Person {
+        Person::new(&self.program, name, transports)
     }
 
     /// Sends so many messages, so that both homes hold a history.
@@ -56,6 +63,16 @@ impl Pair {
     /// # Errors
     /// If a node does not take them.
     pub async fn fill(&mut self, messages: usize) -> io::Result<()> {
+        self.send_all(messages).await?;
+        tokio::task::block_in_place(|| self.rest());
+        Ok(())
+    }
+
+    /// Sends so many messages to bob.
+    ///
+    /// # Errors
+    /// If alice's node does not take them.
+    pub async fn send_all(&self, messages: usize) -> io::Result<()> {
         let socket = self.alice.socket();
         let mut callers = Vec::new();
         for first in 0..FILLERS {
@@ -71,7 +88,6 @@ impl Pair {
         for caller in callers {
             caller.await.map_err(io::Error::other)??;
         }
-        tokio::task::block_in_place(|| self.rest());
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use waxwing_tests::bench::figures::Figures;
 use waxwing_tests::bench::pair::Pair;
-use waxwing_tests::bench::{floor, w1, w2, w5};
+use waxwing_tests::bench::{floor, w1, w2, w3, w5};
 use waxwing_tests::process::Transports;
 
 /// Measure two nodes on this machine, in processes of their own, through their local APIs
@@ -21,7 +21,7 @@ struct Args {
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
-    /// Messages of the workload [default: w1 500, w2 5000, w5 100000]
+    /// Messages of the workload [default: w1 500, w2 5000, w3 1000, w5 100000]
     #[arg(long, value_name = "N")]
     messages: Option<usize>,
     /// Messages that both homes hold before w1 and w2 begin
@@ -44,6 +44,8 @@ enum Workload {
     W1,
     /// Rate: as fast as accepted, until the last is shown and durable
     W2,
+    /// Return: messages sent while the receiver was away, from its start until all are shown
+    W3,
     /// Memory at rest and time to start, empty and with a history
     W5,
     /// The floors alone
@@ -142,6 +144,12 @@ async fn measure(args: &Args) -> Result<(), Failed> {
                     _ => rate(args, &pair, args.stored).await?,
                 }
             }
+        }
+        Workload::W3 => {
+            let messages = args.messages.unwrap_or(1_000);
+            let mut figures = w3::run(&mut pair, messages, args.over.into()).await?;
+            floors(&mut figures).await?;
+            figures.print(args.json);
         }
         Workload::W5 => {
             let figures = w5::run(&mut pair, args.messages.unwrap_or(100_000)).await?;

@@ -1,4 +1,4 @@
-//! The two nodes of the play: child processes of this executable in temporary homes.
+//! The nodes of the play: child processes of this executable in temporary homes.
 
 use crate::client::Client;
 use crate::error::CliError;
@@ -60,8 +60,23 @@ impl Stage {
         Client::at_socket(self.home(name).join("api.sock"))
     }
 
-    /// Starts a node and waits until it is ready.
+    /// Starts a person's node and waits until it is ready.
     pub(super) async fn enter(&mut self, name: &'static str) -> Result<ReadyLine, CliError> {
+        self.start(name, &["up", "--name", name]).await
+    }
+
+    /// Starts a bridge and waits until it is ready.
+    pub(super) async fn open_bridge(
+        &mut self,
+        name: &'static str,
+        country: &str,
+        operator: &str,
+    ) -> Result<ReadyLine, CliError> {
+        let words = ["bridge", "up", "--country", country, "--operator", operator];
+        self.start(name, &words).await
+    }
+
+    async fn start(&mut self, name: &'static str, words: &[&str]) -> Result<ReadyLine, CliError> {
         let failed = |error: std::io::Error| {
             CliError::failed("no_node", format!("{name}'s node cannot start: {error}"))
         };
@@ -77,9 +92,8 @@ impl Stage {
             command.env_remove(setting.variable);
         }
         let mut child = command
-            .arg("up")
+            .args(words)
             .arg("--json")
-            .args(["--name", name])
             .arg("--home")
             .arg(self.home(name))
             .args(["--listen", "/ip4/127.0.0.1/udp/0/quic-v1"])

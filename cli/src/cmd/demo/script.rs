@@ -1,5 +1,6 @@
 //! The play. Whatever it says, it has checked.
 
+use super::bridges;
 use super::cast::Stage;
 use crate::client::{Client, Key, segment};
 use crate::cmd::why::story;
@@ -128,6 +129,7 @@ pub(super) async fn play(stage: &mut Stage, out: Out) -> Result<Tally, CliError>
     reaches(&bob, &back, State::Delivered).await?;
     say(&format!("\n  bob:   {BACK}"))?;
 
+    bridges::play(stage, out).await?;
     check(&alice, &bob).await
 }
 
@@ -214,7 +216,7 @@ async fn dialed(client: &Client, sent: &Sent) -> Result<(), CliError> {
     Ok(())
 }
 
-async fn send(
+pub(super) async fn send(
     client: &Client,
     to: &str,
     text: &str,
@@ -228,7 +230,7 @@ async fn send(
     client.post(&path, &wish, Key::Fresh).await
 }
 
-async fn reaches(client: &Client, sent: &Sent, wanted: State) -> Result<(), CliError> {
+pub(super) async fn reaches(client: &Client, sent: &Sent, wanted: State) -> Result<(), CliError> {
     let path = format!("/v1/messages/{}", sent.id);
     until(client, async || {
         let message: Message = client.get(&path).await?;
@@ -242,7 +244,7 @@ async fn reaches(client: &Client, sent: &Sent, wanted: State) -> Result<(), CliE
 }
 
 /// Waits until something is so, looking again after every change. The play as a whole has a bound.
-async fn until(
+pub(super) async fn until(
     client: &Client,
     mut so: impl AsyncFnMut() -> Result<bool, CliError>,
 ) -> Result<(), CliError> {
@@ -253,7 +255,7 @@ async fn until(
     Ok(())
 }
 
-async fn tell(client: &Client, sent: &Sent, out: Out) -> Result<(), CliError> {
+pub(super) async fn tell(client: &Client, sent: &Sent, out: Out) -> Result<(), CliError> {
     let message: Message = client.get(&format!("/v1/messages/{}", sent.id)).await?;
     let why: Why = client.get(&format!("/v1/messages/{}/why", sent.id)).await?;
     for line in story(&message, &why, &Zoned::now(), out).lines() {
@@ -268,7 +270,7 @@ async fn check(alice: &Client, bob: &Client) -> Result<Tally, CliError> {
     let his: MessageList = bob.get("/v1/contacts/alice/messages?limit=100").await?;
     let mut said = vec![HELLO, ANSWER];
     said.extend(MISSED);
-    said.push(BACK);
+    said.extend([BACK, bridges::NIGHT]);
     Ok(Tally {
         messages: said.len(),
         lost: wrong(&said, &hers.messages) + wrong(&said, &his.messages),

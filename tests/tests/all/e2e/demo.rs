@@ -40,6 +40,11 @@ fn it_ends_well_and_leaves_nothing() {
     assert_eq!(said.code, 0, "{said:?}");
     assert!(said.out.contains("none lost, none doubled"), "{said:?}");
     assert!(said.out.contains("waits in this home"), "{said:?}");
+    assert!(
+        said.out.contains("Stored by Harbour Library")
+            || said.out.contains("Stored by River Cooperative"),
+        "{said:?}"
+    );
     assert_nothing_stays(nobody.dir());
 
     let said = run(nobody.command(["demo", "--json"]));
