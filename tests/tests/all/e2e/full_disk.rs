@@ -90,7 +90,7 @@ fn a_full_disk_is_reported_loses_nothing_and_heals() {
     assert!(!is_read_only(&alice));
 
     // Down to the mark: the node stops writing while there still is some room.
-    disk.fill(64);
+    disk.fill(92);
     until("the node notices", || is_read_only(&alice));
     assert_reads_only(&alice, 1);
     let waiting = say(&bob, "alice", "waits until you have room");
