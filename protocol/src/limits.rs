@@ -334,3 +334,8 @@ const _: () = {
     assert!(TAG_DAYS_AHEAD as Millis * DAY_MS < MAILBOX_STALE_MS);
     assert!(DESCRIPTOR_REFRESH_S < DESCRIPTOR_LIFE_S);
 };
+
+/// Waiting time after so many tries.
+pub fn retry_ms(tries: u32) -> Millis {
+    RETRY_MS[(tries as usize).min(RETRY_MS.len() - 1)]
+}

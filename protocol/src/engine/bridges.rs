@@ -9,7 +9,7 @@ use crate::id::{B32, DeviceId, Peer, SessionId};
 use crate::identity::contact::{self, ContactNo, ContactState};
 use crate::limits::{
     ACK_IDS_MAX, ADVANCE_AFTER_MS, BRIDGE_POLL_MS, BRIDGES_MAX, CONTACTS_STEP, FETCH_BLOCKS_MAX,
-    LEAVING_MS, MAILBOX_STALE_MS, RETRY_MS, TAG_DAYS_RENEW,
+    LEAVING_MS, MAILBOX_STALE_MS, TAG_DAYS_RENEW, retry_ms,
 };
 use crate::mailbox::block::day;
 use crate::mailbox::client::{self, BridgeRow, LaneOf, Live, Stage};
@@ -289,7 +289,7 @@ fn reach(cx: &mut Cx<'_, '_, '_>, mut row: BridgeRow) -> Result<(), StoreError> 
 
 /// Sets the time of the next try.
 fn again(cx: &mut Cx<'_, '_, '_>, row: &mut BridgeRow) {
-    let wait = RETRY_MS[(row.tries as usize).min(RETRY_MS.len() - 1)];
+    let wait = retry_ms(row.tries);
     row.tries = row.tries.saturating_add(1);
     look_at(cx, row, cx.at.now + wait);
 }

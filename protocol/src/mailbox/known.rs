@@ -14,6 +14,8 @@ use minicbor::{Decode, Encode};
 const KEYS_KEPT: usize = 3;
 /// Bridges that say they are one and the same peer.
 const CLAIMS_MAX: usize = 16;
+/// A bridge is asked for its keys again after this.
+const KEYS_AGAIN_MS: Millis = 10_000;
 /// Callers that wait for a bridge's keys at once.
 const ASKING_MAX: usize = 64;
 
@@ -212,9 +214,14 @@ impl KnownRow {
         })
     }
 
-    /// Whether the keys of this very day are there.
-    pub fn has_keys_of(&self, day: u32) -> bool {
-        self.keys_for(day).is_some_and(|(keys, _)| keys.day == day)
+    /// Whether its keys may be asked for; if so, notes that they are asked for now.
+    pub fn ask_now(&mut self, now: Millis) -> bool {
+        // A time ahead of us was noted before the clock was set back.
+        let due = now >= self.asked_at + KEYS_AGAIN_MS || self.asked_at > now;
+        if due {
+            self.asked_at = now;
+        }
+        due
     }
 
     /// Keeps verified keys.

@@ -13,7 +13,7 @@ use crate::id::{B32, Hash16, Peer};
 use crate::identity::account::Signed;
 use crate::limits::{
     FORWARD_AHEAD_S, FORWARD_GRACE_S, FORWARD_KEEP_MS, FORWARDS_FLYING_MAX, MAILBOX_BLOCKS_MAX,
-    QUEUED_PER_BRIDGE_MAX, QUEUED_PER_MAILBOX_MAX, RETRY_MS, SWEEP_ROWS,
+    QUEUED_PER_BRIDGE_MAX, QUEUED_PER_MAILBOX_MAX, SWEEP_ROWS, retry_ms,
 };
 use crate::store::{Key, ReadExt, Span, StoreError, Table, suffix_u64};
 use crate::time::{DAY_MS, Millis, secs};
@@ -24,8 +24,6 @@ use minicbor::{Decode, Encode};
 
 /// Keys and heads of a box, beside what is sealed in it.
 const BOX_HEADS: u64 = 1_200;
-/// A bridge is asked for its keys again after this.
-const KEYS_AGAIN_MS: Millis = 10_000;
 
 /// Days that are swept: a bridge that was off for longer leaves some rows behind.
 const DAYS_SWEPT: u32 = 45;
@@ -183,8 +181,7 @@ impl Host<'_, '_> {
         if dial {
             self.dials.push(*to);
         }
-        let tries = known.queue.tries as usize;
-        let at = self.now + RETRY_MS[tries.min(RETRY_MS.len() - 1)];
+        let at = self.now + retry_ms(known.queue.tries);
         known.queue.tries = known.queue.tries.saturating_add(1);
         known.queue.attend_at = Some(at);
         self.later.push((at, Later::Queue(*to)));
@@ -392,18 +389,14 @@ impl Host<'_, '_> {
         let Some(mut known) = known::get(self.tx, bridge)? else {
             return Ok(());
         };
-        match self.reached(&known)? {
-            Some(peer)
-                if self.now >= known.asked_at + KEYS_AGAIN_MS || known.asked_at > self.now =>
-            {
-                known.asked_at = self.now;
-                self.over(&peer, Over::KeysPlease);
-            }
-            _ => {}
+        let peer = self.reached(&known)?;
+        if let Some(peer) = &peer
+            && known.ask_now(self.now)
+        {
+            self.over(peer, Over::KeysPlease);
         }
         if known.queue.attend_at.is_none() {
-            let away = self.reached(&known)?.is_none();
-            self.dial_later(bridge, &mut known, away);
+            self.dial_later(bridge, &mut known, peer.is_none());
         }
         known::put(self.tx, bridge, &known);
         Ok(())

@@ -35,8 +35,6 @@ use alloc::vec::Vec;
 const FLYING_MS: Millis = MINUTE_MS;
 /// A receipt that one bridge has held for so long is done, whatever the others say.
 const RECEIPT_HELD_MS: Millis = HOUR_MS;
-/// A bridge is asked for another's keys again after this.
-const KEYS_AGAIN_MS: Millis = 10_000;
 
 /// How a box gets to a bridge.
 struct Course {
@@ -288,7 +286,6 @@ fn course(
     let slack = FORWARD_DAY_SLACK_MS;
     let near = day(cx.at.now.saturating_sub(slack))..=day(cx.at.now + slack);
     let keys = keys.filter(|keys| near.contains(&keys.day));
-    let again = cx.at.now >= row.asked_at + KEYS_AGAIN_MS || row.asked_at > cx.at.now;
     if let Some((mut via, peer)) = hop(cx, &theirs)? {
         if !via.live.told.contains(to) {
             via.live.told.push(*to);
@@ -305,8 +302,7 @@ fn course(
                 keys,
             }));
         }
-        if again {
-            row.asked_at = cx.at.now;
+        if row.ask_now(cx.at.now) {
             say(cx, &peer, &Frame::Ask(Ask::KeysOf(*to)));
         }
     } else if is_online(cx.tx, &theirs.peer)? {
@@ -319,8 +315,7 @@ fn course(
                 keys,
             }));
         }
-        if again {
-            row.asked_at = cx.at.now;
+        if row.ask_now(cx.at.now) {
             say(cx, &theirs.peer, &Frame::Over(Over::KeysPlease));
         }
     } else {

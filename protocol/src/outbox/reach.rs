@@ -18,7 +18,7 @@ use crate::identity::contact::{
 };
 use crate::input::{DialError, SendError};
 use crate::limits::{
-    DEPOSIT_AFTER_MS, DIALS_KEPT_MAX, REPAIR_HOLD_MS, RESEND_LETTERS_MAX, RETRY_MS,
+    DEPOSIT_AFTER_MS, DIALS_KEPT_MAX, REPAIR_HOLD_MS, RESEND_LETTERS_MAX, RETRY_MS, retry_ms,
 };
 use crate::output::Output;
 use crate::store::{Key, ReadExt, StoreError, Table};
@@ -416,7 +416,7 @@ fn dial(
 }
 
 fn next_try(cx: &mut Cx<'_, '_, '_>, no: ContactNo, device: &DeviceId, state: &mut OutState) {
-    let wait = RETRY_MS[(state.tries as usize).min(RETRY_MS.len() - 1)];
+    let wait = retry_ms(state.tries);
     state.tries = state.tries.saturating_add(1);
     let at = cx.at.now + jittered(cx, wait);
     schedule(cx, no, device, state, at);
